@@ -2354,7 +2354,8 @@ typedef struct wisp_property_desc {
        args[1] the present one; ->peer and ->player. A negative code refuses,
        which that client gets as an error event; wisp_set of the same property
        puts another value in its place. NULL: all that is in the schema
-       passes. */
+       passes. A client pays for this work: of a property with more than some
+       6,000 values it may neither set a part nor ask a judge (WISP_E_FLOOD). */
     wisp_result (*judge)(wisp_event *event);
     void       *user;           /* of `judge` */
     const wisp_migration *migrations;
@@ -3409,24 +3410,28 @@ typedef struct wisp_reader {
    A tape that begins behind the first join or update opens with what the
    endpoint has (peers, groups, names, settings, objects, properties) and
    to->state. Its replay rebuilds that, and gets what came of packets and of
-   calls from the tape. It knows no stats, nor who sees which object, the past
-   before the tape, transactions, what owners tell of objects. If an end sees
-   objects of a server, or plays by rollback, such a tape of it can only be
-   looked into (tools/wisp_tape). Errors:
+   calls from the tape: so does that of a client with objects of a server, its
+   predictions and its views. (Predicted ticks run again in the first update,
+   here too, and errors that are being smoothed are gone.) It knows no stats,
+   nor who sees which object, wisp_object_user, nor, on a server, what owners
+   tell of objects. If a server has another schema than its client for a class,
+   or in a rollback game, such a tape can only be looked into (tools/wisp_tape).
+   Errors:
 
-   WISP_E_BUSY (inside a handler; a tape runs already; w is a replay),
-   WISP_E_UNSUPPORTED (the compressor; left out), WISP_E_MEMORY, WISP_E_LINK
-   (the writer has failed: the tape ended there). */
+   WISP_E_AGAIN (from the middle: a transaction is open, or an optimistic call
+   waits for its answer), WISP_E_BUSY (inside a handler; a tape runs already; w
+   is a replay), WISP_E_UNSUPPORTED (the compressor; left out), WISP_E_MEMORY,
+   WISP_E_LINK (the writer has failed: the tape ended there). */
 WISP_API wisp_result wisp_record(wisp *w, const wisp_writer *to);
 
 /* An endpoint that lives a tape. `desc` is that of the recording, with cipher
-   and keys; its link and seed are not used. `from` is copied. Then plug in the
-   compressor of the tape, and make the calls again that gave functions, schemas
-   and codecs, in their order: those before the first wisp_update here before
-   it, later ones after as many updates. Other calls from outside are made by
-   the tape; the program may make them too, at their place. It must, where it
-   wants replies: those to calls made outside of handlers reach no on_reply and
-   no on_done else.
+   and keys; its seed and the functions of its link are not used. `from` is
+   copied. Then plug in the compressor of the tape, and make the calls again
+   that gave functions, schemas and codecs, in their order: those before the
+   first wisp_update here before it, later ones after as many updates. Other
+   calls from outside are made by the tape; the program may make them too, at
+   their place. It must, where it wants replies: those to calls made outside of
+   handlers reach no on_reply and no on_done else.
 
    Each wisp_update (its time counts for nothing) lives up to the end of the
    next update of the tape. It returns what that returned, or:
@@ -3850,10 +3855,12 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 #define WISP__UNUSED __attribute__((unused))    /* the checks, which only tests run */
 #define WISP__INLINE inline __attribute__((always_inline))       /* run for every message */
 #define WISP__APART __attribute__((noinline))                    /* run for few */
+#define WISP__FETCH(at) __builtin_prefetch(at)  /* memory that is needed soon; may be NULL */
 #else
 #define WISP__UNUSED
 #define WISP__INLINE inline
 #define WISP__APART
+#define WISP__FETCH(at) ((void)0)
 #endif
 
 #if defined(__GNUC__)           /* a room that is left out leaves functions of others unused */
@@ -4462,8 +4469,6 @@ typedef struct wisp__delta {
     wisp__unpacker *u;  /* memory and limits */
     const wisp__program *program;
     const uint32_t *base;
-    size_t base_words;
-    const uint32_t *copy;  /* the new row where it begins as a copy of the base */
     const uint32_t *older[2];  /* the base's base, and that one's; or NULL */
     int behind, ahead;
     wisp__row row;
@@ -4651,8 +4656,8 @@ typedef struct wisp__sent {
     uint32_t number;  /* low bits */
     uint32_t first_ref;  /* in flow->refs, counted from the session's start */
     uint16_t ref_count;
-    uint16_t bytes;  /* 0: ended */
-    bool acked;  /* how it ended */
+    uint16_t bytes;
+    bool ended, acked;
     bool probed;  /* sent again: not reported as lost twice */
     bool sizing;  /* a probe of a size: its loss is no congestion */
     uint8_t tag[8];
@@ -4678,6 +4683,7 @@ typedef struct wisp__model {
     double least;  /* of the round trips since least_time */
     double least_time;  /* of the last round trip like it; while probing: its end */
     uint8_t phase, passed, stalls;  /* a wisp__phase; slots in it; those without growth */
+    uint8_t doubt;  /* losses that made it adopt; none is left when so many were late */
     uint8_t after;  /* slots since the last try, up to three; 0: it is longer ago */
     bool sated : 1;  /* the last try brought no more */
     bool found : 1;  /* the one before found that the path has more */
@@ -4993,7 +4999,7 @@ typedef struct wisp__baselines {
     wisp__baseline **places;  /* by place */
     wisp__baseline **buckets;  /* NULL: there never was a baseline */
     int room, count;
-    int64_t bytes;  /* of values and models */
+    int bytes, most;  /* of values and models */
     wisp__baseline *oldest, *newest;  /* by last use */
     int again;  /* baselines whose newest value is sent once more */
     uint32_t salt;  /* of the buckets: the peer chooses keys */
@@ -5512,6 +5518,7 @@ typedef struct wisp__pending {  /* a call of ours */
     int remote, tries;  /* tries: that are left */
     double deadline, interval;
     double began;  /* by the profiler's clock; less than 0: not measured */
+    uint64_t heard;  /* no packet of the peer from its sending up to this is missing */
     wisp_handler fn, also;  /* also: of wisp_await_reply */
     void *user, *also_user;
     wisp_peer peer;
@@ -5643,39 +5650,42 @@ enum { WISP__CLOCK_ASKS = 16, WISP__CLOCK_SAMPLES = 48, WISP__HEARD = 32 };
 #define WISP__SMOOTH_SLOWER 0.04
 
 typedef struct wisp__clock {
+    /* what a program can see, and how that comes about; tapes have it as it is */
     double rate;  /* ticks per second; 0: there are none */
     double at;  /* ticks that have passed, with fraction */
     int64_t tick;  /* the last that has begun */
     int64_t told;  /* newest told by the server of the objects here; 0: none */
+    int64_t confirmed;  /* the newest tick of which all is here */
+    int64_t settled;  /* the same of the objects that are predicted here */
+    double origin;  /* the server's ticks at time 0, by all of them */
+    double smooth;  /* the server's ticks that have just come (tick) */
+    double late, jitter_late;  /* ticks that they are behind the server's; differ in it */
+    double spacing;  /* ticks from one packet with a newer tick to the next */
+    float rtt, jitter;  /* seconds */
+    wisp_peer server;  /* that is followed or asked; or 0 */
+    uint16_t player;  /* that this end is at the server */
+    uint8_t heard;  /* packets that `late` has measured, up to WISP__HEARD */
+    bool following : 1;  /* the server has answered */
+    bool smooths : 1;  /* the smooth time is known */
     double next_ask;
     double asked[WISP__CLOCK_ASKS];  /* of the last ones, by id; 0: answered */
     float origins[WISP__CLOCK_SAMPLES];  /* of the last answers, counted from `first` */
     float rtts[WISP__CLOCK_SAMPLES];
     double first;  /* origin of the first answer */
-    double origin;  /* the server's ticks at time 0, by all of them */
-    float rtt, jitter;  /* seconds */
     double more;  /* ticks that this end leads more, as inputs come too late */
     double more_time;
     float stride;  /* ticks that an update of this end runs, on average; 1 or more */
     float loss;  /* share of packets lost to the server, of the last 600 .. */
     uint64_t lost, ended;  /* .. and the counts when it was measured */
-    wisp_peer server;  /* that is followed or asked; or 0 */
-    double smooth;  /* the server's ticks that have just come (tick) */
-    double late, jitter_late;  /* ticks that they are behind the server's; differ in it */
-    double spacing;  /* ticks from one packet with a newer tick to the next */
-    int64_t confirmed;  /* the newest tick of which all is here */
-    int64_t settled;  /* the same of the objects that are predicted here */
     float correction;  /* seconds: desc.correction */
     uint16_t count;  /* of answers */
-    uint16_t player;  /* that this end is at the server */
     uint8_t ask;  /* id of the last question */
     bool wanted : 1;  /* ticks are used here: servers are asked for theirs */
-    bool following : 1;  /* the server has answered */
     bool joins : 1;  /* it has just now: the ticks jump to its */
-    bool smooths : 1;  /* the smooth time is known */
     bool tickless : 1;  /* the server has answered that it has no ticks */
-    uint8_t heard;  /* packets that `late` has measured, up to WISP__HEARD */
 } wisp__clock;
+
+enum { WISP__CLOCK_TAPED = offsetof(wisp__clock, next_ask) };
 
 /* The question or answer of a CLOCK frame. */
 typedef struct wisp__clock_frame {
@@ -5751,6 +5761,7 @@ typedef struct wisp__kept_row {
     uint8_t back;  /* on its way: base, so many rows before; 0: none */
     uint8_t span;  /* ticks in which it came about from the row before; 0: all since that */
     bool used : 1;  /* it was not lost */
+    bool based : 1;  /* it was the base of deltas */
     bool gone : 1;
     bool jumps : 1;  /* it did not come about gradually */
     bool rests : 1;  /* on its way: older than the tick of its packet */
@@ -5853,14 +5864,14 @@ typedef struct wisp__ahead {
 
 /* An object; behind it its struct, then its wisp__shown of audiences. */
 typedef struct wisp__object {
-    /* first what each update of it reads */
+    /* first what each update of it reads; tapes have it from its id as it is */
+    wisp__class *of;
+    wisp__encoded *row;
+    struct wisp__note *notes;
     uint32_t id;  /* generation:16 index:16; while it has none yet: alias:16 ones:16 */
     uint16_t owner;
     uint16_t ordinal;  /* of its spawn, see `claimed` */
-    wisp__class *of;
-    wisp__encoded *row;
-    int64_t tick;  /* of it */
-    struct wisp__note *notes;
+    int64_t tick;  /* of its row */
     /* ours: the tick in which it began to move as it does; told: the newest for which its row is
        known to hold */
     uint32_t since;
@@ -5892,6 +5903,9 @@ typedef struct wisp__object {
        that its spawn is this object */
     bool claimed : 1;
     bool asked : 1;  /* ours: spawned by its owner, who has it since */
+    uint32_t spawn_tick;  /* in which its owner has spawned it, if `claimed` */
+    uint16_t alias;  /* told: of the handle given here; 0: none */
+    int16_t refused;  /* told: why its spawn was not taken */
     wisp__presence *presence;  /* NULL: it has none */
     wisp__packed wire;
     struct wisp__object *next_edited, *next_news;
@@ -5904,10 +5918,9 @@ typedef struct wisp__object {
     wisp__ahead *ahead;  /* told: NULL: nothing is predicted of it */
     wisp__kept_rows kept;  /* those of the last ticks */
     uint32_t noted;  /* number of the last scope that it was noted in */
-    uint32_t spawn_tick;  /* in which its owner has spawned it, if `claimed` */
-    uint16_t alias;  /* told: of the handle given here; 0: none */
-    int16_t refused;  /* told: why its spawn was not taken */
 } wisp__object;
+
+enum { WISP__OBJECT_TAPED = offsetof(wisp__object, presence) - offsetof(wisp__object, id) };
 
 typedef struct wisp__object_place {
     wisp__object *object;
@@ -6394,7 +6407,7 @@ typedef struct wisp__rollback {
 #define WISP__TAPE_SECONDS 2.0  /* a block goes out after so many */
 
 /* SPARE: bytes for the numbers of an entry. */
-enum { WISP__TAPE_VERSION = 2, WISP__TAPE_HEAD = 16, WISP__TAPE_BLOCK = 32 << 10,
+enum { WISP__TAPE_VERSION = 3, WISP__TAPE_HEAD = 16, WISP__TAPE_BLOCK = 32 << 10,
        WISP__TAPE_SPARE = 512,
        WISP__TAPE_INSIDE = 64, WISP__TAPE_ITEMS = 8, WISP__TAPE_TEXT = 4096 };
 
@@ -6431,7 +6444,7 @@ typedef struct wisp__play {
     bool (*pass)(wisp *w, const wisp__tape_entry *e);
     void (*outside)(wisp *w, const wisp__tape_entry *made);
     wisp_result (*update)(wisp *w);
-    bool over, begun, making, applies, diverged, news;
+    bool over, stopped, begun, making, applies, diverged, news;
     const char *damage;  /* why there is no more; NULL: it has ended */
     char text[400];  /* the divergence */
 } wisp__play;
@@ -6454,6 +6467,7 @@ typedef struct wisp__tape {
     uint32_t sends;  /* calls of link.send */
     int64_t tick;  /* that was told last */
     bool broken, middle, follows;  /* it begins there; its ticks are a server's */
+    uint8_t clock[WISP__CLOCK_TAPED];  /* that was told last */
     uint64_t *told;  /* by index of a remote: hash of its schema, once told */
     int told_room;
     wisp__arena arena;  /* what was read of entries */
@@ -7061,19 +7075,25 @@ static uint64_t wisp__mix(uint64_t h) {
     return h ^ h >> 32;
 }
 
-/* a * b as two words. */
-static inline uint64_t wisp__multiply(uint64_t a, uint64_t b, uint64_t *high) {
+/* Adds a * b to a number of two words; returns the low one. */
+static inline uint64_t wisp__multiply_add(uint64_t a, uint64_t b, uint64_t low, uint64_t *high) {
 #ifdef __SIZEOF_INT128__
     __extension__ typedef unsigned __int128 wisp__u128;
-    wisp__u128 product = (wisp__u128)a * b;
-    *high = (uint64_t)(product >> 64);
-    return (uint64_t)product;
+    wisp__u128 sum = ((wisp__u128)*high << 64 | low) + (wisp__u128)a * b;
+    *high = (uint64_t)(sum >> 64);
+    return (uint64_t)sum;
 #else
     uint64_t al = (uint32_t)a, ah = a >> 32, bl = (uint32_t)b, bh = b >> 32;
-    uint64_t low = al * bl, mid = ah * bl + (low >> 32), mid2 = al * bh + (uint32_t)mid;
-    *high = ah * bh + (mid >> 32) + (mid2 >> 32);
-    return mid2 << 32 | (uint32_t)low;
+    uint64_t least = al * bl, mid = ah * bl + (least >> 32), mid2 = al * bh + (uint32_t)mid;
+    low += mid2 << 32 | (uint32_t)least;
+    *high += ah * bh + (mid >> 32) + (mid2 >> 32) + (low < (mid2 << 32 | (uint32_t)least));
+    return low;
 #endif
+}
+
+static inline uint64_t wisp__multiply(uint64_t a, uint64_t b, uint64_t *high) {
+    *high = 0;
+    return wisp__multiply_add(a, b, 0, high);
 }
 
 /* The same on all machines and in all versions; not for hostile input. */
@@ -7632,6 +7652,7 @@ static inline void *wisp__chunk_take(wisp__chunks *chunks, size_t size) {
     page = chunks->pages[kind];
     chunk = page->free;
     page->free = *(void **)chunk;
+    WISP__FETCH(page->free);
     page->used++;
     if (!page->free) wisp__page_unlink(&chunks->pages[kind], page);
     return chunk;
@@ -8037,24 +8058,26 @@ static WISP__INLINE void wisp__put_within(wisp__writer *writer, uint64_t value, 
     writer->at += count;
 }
 
-/* The first `count` bits of `from`, which is readable for 8 more bytes and may overlap the writer's
-   bytes if it stands behind. */
-static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t count) {
+/* `first` in one bit or none (`bits`), then the first `count` bits of `from`, which is readable for
+   8 more bytes and may overlap the writer's bytes if it stands 8 bytes behind. There is room. */
+static WISP__INLINE void wisp__put_bits_within(wisp__writer *writer, uint64_t first, int bits,
+                                               const uint8_t *from, int64_t count) {
     uint8_t *to = writer->bytes + (writer->at >> 3);
     int shift = (int)(writer->at & 7);
-    uint64_t carry = 0;
-    if (writer->full || writer->at + count > writer->end) {
-        writer->full = true;
-        return;
+    uint64_t word = (*to & ((1u << shift) - 1)) | first << shift;
+    *to = (uint8_t)word;  /* all that there is, if count is 0 */
+    shift += bits;
+    writer->at += bits + count;
+    for (; count > 0; count -= 56, from += 7, to += 7) {  /* the last byte of a word comes again */
+        word |= wisp__load64(from) << shift;
+        wisp__store64(to, word);
+        word >>= 56;
     }
-    writer->at += count;
-    carry = *to & ((1u << shift) - 1);
-    for (; count > 0; count -= 64, from += 8, to += 8) {
-        uint64_t word = wisp__load64(from);
-        wisp__store64(to, carry | word << shift);
-        carry = word >> 1 >> (63 - shift);
-    }
-    *to = (uint8_t)carry;
+}
+
+static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t count) {
+    if (writer->full || writer->at + count > writer->end) writer->full = true;
+    else wisp__put_bits_within(writer, 0, 0, from, count);
 }
 
 static void wisp__put_align(wisp__writer *writer) { wisp__put(writer, 0, (int)(-writer->at & 7)); }
@@ -8126,11 +8149,10 @@ static inline void wisp__skip(wisp__reader *reader, int64_t count) {
     if (!reader->failed) reader->at += count;
 }
 
-/* Whole words from a bit of the first byte; the byte after the last word is read too. */
-static inline void wisp__copy_words(uint8_t *to, const uint8_t *from, int64_t words, int shift) {
-    for (int64_t i = 0; i < words * 8; i += 8)
-        wisp__store64(to + i, wisp__load64(from + i) >> shift |
-                              wisp__load64(from + i + 8) << 1 << (63 - shift));
+/* Copies from a bit of the first byte; reads and writes less than 8 bytes beyond the last one. */
+static inline void wisp__copy_bits(uint8_t *to, const uint8_t *from, int64_t count, int shift) {
+    for (; count > 0; count -= 56, from += 7, to += 7)
+        wisp__store64(to, wisp__load64(from) >> shift);
 }
 
 /* wisp__get_bits near the end, from bit `at`: the last words in parts. */
@@ -8140,7 +8162,7 @@ static WISP__APART void wisp__copy_slowly(const wisp__reader *reader, int64_t at
     bool exact = ((at + count) >> 3) + 8 >= reader->size;  /* zeros follow the last bit */
     int64_t there = reader->end - at - 64, words = (there < count ? there : count - 1) / 64;
     if (words > 0) {
-        wisp__copy_words(to, reader->bytes + (at >> 3), words, shift);
+        wisp__copy_bits(to, reader->bytes + (at >> 3), words * 64, shift);
         to += words * 8;
         at += words * 64;
         count -= words * 64;
@@ -8160,7 +8182,7 @@ static inline void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t cou
     wisp__skip(reader, count);
     if (reader->failed || count == 0) return;
     if (reader->at + 128 > reader->end) wisp__copy_slowly(reader, at, to, count);
-    else wisp__copy_words(to, from, (count + 63) / 64, (int)(at & 7));
+    else wisp__copy_bits(to, from, count, (int)(at & 7));
 }
 
 /* The groups after the first, which says that more follow. */
@@ -12449,21 +12471,32 @@ static bool wisp__store_cells(const wisp__op *op, const uint32_t *cells, uint8_t
     }
 }
 
-/* Makes the cells of consecutive numbers; a number with only one value has none. false: one is
-   outside its schema. */
-static inline bool wisp__load_numbers(const wisp__op *op, const wisp__op *end, const uint8_t *image,
-                                      uint32_t *cells) {
+/* Floats of an operation, or of all its column if that is before `end`. */
+static inline int wisp__floats_count(const wisp__op *op, const wisp__op *end, int *ops) {
+    if (op->columns > end - op) return op->max;
+    *ops = op->columns;
+    return op->column_bits / 32;
+}
+
+/* Makes the cells of consecutive numbers; a number with only one value has none. `back`: numbers
+   get their own steps back. false: one is outside its schema. */
+static inline bool wisp__load_numbers(const wisp__op *op, const wisp__op *end, uint8_t *image,
+                                      uint32_t *cells, bool back) {
     bool fits = true;
-    for (; op < end; op++) {
-        const uint8_t *at = image + op->offset;
+    for (int ops; op < end; op += ops) {
+        uint8_t *at = image + op->offset;
+        ops = 1;
         if (op->quick == WISP__QUICK_FLOATS) {
-            for (int i = op->max; i > 0; i--, at += 4) *cells++ = wisp__load_float_bits(at);
+            int count = wisp__floats_count(op, end, &ops);
+            for (; count > 0; count--, at += 4) *cells++ = wisp__load_float_bits(at);
         } else if (wisp__has_one(op)) {
             uint64_t value = wisp__load_one(op, at);
             fits &= value <= op->span;
+            if (back && fits) wisp__store_one(op, (uint32_t)value, at);
             if (op->bits) *cells++ = (uint32_t)value;
         } else {
             fits &= wisp__load_cells(op, at, cells);
+            if (back && fits) wisp__store_cells(op, cells, at);
             cells += wisp__op_symbols(op);
         }
     }
@@ -12474,10 +12507,12 @@ static inline bool wisp__load_numbers(const wisp__op *op, const wisp__op *end, c
 static inline bool wisp__store_numbers(const wisp__op *op, const wisp__op *end,
                                        const uint32_t *cells, uint8_t *image) {
     bool fits = true;
-    for (; op < end; op++) {
+    for (int ops; op < end; op += ops) {
         uint8_t *at = image + op->offset;
+        ops = 1;
         if (op->quick == WISP__QUICK_FLOATS) {
-            for (int i = op->max; i > 0; i--, at += 4) memcpy(at, cells++, 4);
+            int count = wisp__floats_count(op, end, &ops);
+            for (; count > 0; count--, at += 4) memcpy(at, cells++, 4);
         } else if (wisp__has_one(op)) {
             fits &= wisp__store_one(op, op->bits ? *cells++ : 0, at);
         } else {
@@ -13186,7 +13221,7 @@ static bool wisp__walk_bits(wisp__walk *w, const wisp__op *op, const wisp__op *e
     uint32_t alone[WISP__OP_CELLS], *cells = row ? row : alone;
     bool fits = true;
     for (; op < end && fits; op++) {
-        if (w->from == WISP__IMAGE) fits = wisp__load_numbers(op, op + 1, w->image, cells);
+        if (w->from == WISP__IMAGE) fits = wisp__load_numbers(op, op + 1, w->image, cells, false);
         else if (w->from == WISP__BITS) wisp__get_cells(w->u, op, cells);
         if (w->u->data->failed) return true;
         if (w->to == WISP__IMAGE) fits = wisp__store_numbers(op, op + 1, cells, w->image);
@@ -13205,7 +13240,7 @@ static int wisp__walk_numbers(wisp__walk *w, int at) {
     bool fits;
     if (!wisp__unpack_pay(w->u, stop - op, WISP__PRICE_FIELD)) return (int)(stop - ops);
     if (w->from == WISP__IMAGE && w->to == WISP__ROW)
-        fits = wisp__load_numbers(op, stop, w->image, row);
+        fits = wisp__load_numbers(op, stop, w->image, row, false);
     else if (w->from == WISP__ROW && w->to == WISP__IMAGE)
         fits = wisp__store_numbers(op, stop, row, w->image);
     else fits = wisp__walk_bits(w, op, stop, row);
@@ -13585,8 +13620,9 @@ static void wisp__walk_ops(wisp__walk *w, int at, int end) {
 
 /* --- flat rows: numbers and blobs only, whose room is taken at once --- */
 
-static void wisp__flat_load(wisp__unpacker *u, const wisp__program *program, const uint8_t *image,
-                            wisp__row *row) {
+/* false: the image is outside its schema. `back`: else it is as if the row were stored in it. */
+static bool wisp__flat_load(const wisp__program *program, uint8_t *image, wisp__row *row,
+                            bool back) {
     const wisp__op *ops = program->ops, *stop = ops + program->count;
     uint32_t *cells = row->words, *place = cells + program->body->columns;
     uint32_t *slot = place + program->body->slot_count;
@@ -13595,7 +13631,7 @@ static void wisp__flat_load(wisp__unpacker *u, const wisp__program *program, con
     for (const wisp__op *op = ops; op < stop;) {
         if (!wisp__op_is_slot(op)) {
             const wisp__op *after = ops + op->numbers;
-            fits &= wisp__load_numbers(op, after, image, cells);
+            fits &= wisp__load_numbers(op, after, image, cells, back);
             bits += wisp__op_cell(op) == WISP__CELL_CLASS ? wisp__class_cells_bits(op, cells)
                                                           : op->number_bits;
             cells += op->number_cells;
@@ -13604,8 +13640,7 @@ static void wisp__flat_load(wisp__unpacker *u, const wisp__program *program, con
             bool fixed = (op->flags & WISP__OP_FIXED) != 0;
             const uint8_t *from;
             int count = wisp__image_count(op, image, &from);
-            if (count < 0 || count > op->max || (fixed && count != op->max)) fits = false;
-            if (!fits) break;
+            if (count < 0 || count > op->max || (fixed && count != op->max)) return false;
             *place++ = (uint32_t)(slot - row->words);
             slot[0] = (uint32_t)(WISP__SLOT_HEAD + (count + 3) / 4);
             slot[slot[0] - 1] = 0;
@@ -13619,11 +13654,11 @@ static void wisp__flat_load(wisp__unpacker *u, const wisp__program *program, con
     }
     row->count = (size_t)(slot - row->words);
     row->bits = bits;
-    if (!fits) wisp__unpack_fail(u, WISP_E_INVALID);
+    return fits;
 }
 
-static void wisp__flat_store(wisp__unpacker *u, const wisp__program *program, const wisp__row *row,
-                             uint8_t *image) {
+/* false: the row is outside its schema. */
+static bool wisp__flat_store(const wisp__program *program, const wisp__row *row, uint8_t *image) {
     const wisp__op *ops = program->ops, *stop = ops + program->count;
     const uint32_t *cells = row->words, *place = cells + program->body->columns;
     bool fits = true;
@@ -13636,8 +13671,7 @@ static void wisp__flat_store(wisp__unpacker *u, const wisp__program *program, co
         } else {
             const uint32_t *slot = row->words + *place++;
             uint8_t *to = image + op->offset;
-            if (slot[1] > (uint32_t)op->max) wisp__unpack_fail(u, WISP_E_INVALID);
-            if (u->data->failed) return;
+            if (slot[1] > (uint32_t)op->max) return false;
             if (op->count_bytes)
                 wisp__store_int(image + op->count_offset, op->count_bytes, slot[1]);
             memcpy(to, slot + WISP__SLOT_HEAD, slot[1]);
@@ -13646,7 +13680,23 @@ static void wisp__flat_store(wisp__unpacker *u, const wisp__program *program, co
             op++;
         }
     }
-    if (!fits) wisp__unpack_invalid(u);
+    return fits;
+}
+
+/* The same in memory of its own, and paid for. */
+static wisp_result wisp__flat_row(wisp__unpacker *u, const wisp__program *program,
+                                  const void *image, wisp__row *row) {
+    wisp__supply supply = wisp__supply_of(u);
+    size_t bytes = 0;
+    if (wisp__size_of(program->flat, sizeof *row->words, &bytes))
+        row->words = (uint32_t *)wisp__supply_take(&supply, bytes);
+    row->room = (size_t)program->flat;
+    u->result = WISP_OK;
+    if (!row->words || !wisp__pay_each(u->credit, program->count, WISP__PRICE_FIELD))
+        u->result = wisp__credit_result(u->credit, WISP_E_MEMORY);
+    else if (!wisp__flat_load(program, (uint8_t *)(uintptr_t)image, row, false))
+        u->result = WISP_E_INVALID;
+    return u->result;
 }
 
 /* --- whole values --- */
@@ -13656,7 +13706,6 @@ static wisp_result wisp__walk_all(wisp__walk *w, const wisp__program *program) {
     wisp__unpacker *u = w->u;
     wisp__reader none = wisp__reader_on(NULL, 0);  /* fails together with the data */
     wisp__reader *shape_before = u->shape, *data_before = u->data;
-    bool flat = program->flat && w->row && (w->from == WISP__IMAGE || w->to == WISP__IMAGE);
     if (w->from != WISP__BITS) u->data = &none;
     u->start = u->data->at;
     u->ops = program->ops;
@@ -13665,16 +13714,11 @@ static wisp_result wisp__walk_all(wisp__walk *w, const wisp__program *program) {
     if (w->to == WISP__ROW) {
         w->row->count = 0;
         w->row->bits = 0;
-        if (flat) wisp__row_room(u, w->row, (uint64_t)(unsigned)program->flat);
-        else wisp__row_take(u, w->row, (uint64_t)wisp__body_words(program->body, 1));
+        wisp__row_take(u, w->row, (uint64_t)wisp__body_words(program->body, 1));
     }
-    if (flat && (u->data->failed || !wisp__unpack_pay(u, program->count, WISP__PRICE_FIELD)))
-        flat = false;
     w->at.grid = w->at.cell = 0;
     w->at.slot = (size_t)program->body->columns;
-    if (!flat) wisp__walk_ops(w, 0, program->count);
-    else if (w->from == WISP__IMAGE) wisp__flat_load(u, program, w->image, w->row);
-    else wisp__flat_store(u, program, w->row, w->image);
+    wisp__walk_ops(w, 0, program->count);
     if (u->data->failed && !u->result) u->result = WISP_E_BAD_PACKET;
     u->shape = shape_before;
     u->data = data_before;
@@ -13762,7 +13806,9 @@ static bool wisp__row_write(wisp__base *base, const wisp__program *program, wisp
 /* The row of an image. Results as in wisp__record_write_counted. */
 static wisp_result wisp__row_load(wisp__unpacker *u, const wisp__program *program,
                                   const void *image, wisp__row *row) {
-    wisp__walk w = wisp__walk_on(u, WISP__IMAGE, WISP__ROW);
+    wisp__walk w;
+    if (program->flat) return wisp__flat_row(u, program, image, row);
+    w = wisp__walk_on(u, WISP__IMAGE, WISP__ROW);
     w.image = (uint8_t *)(uintptr_t)image;
     w.row = row;
     return wisp__walk_all(&w, program);
@@ -13770,7 +13816,13 @@ static wisp_result wisp__row_load(wisp__unpacker *u, const wisp__program *progra
 
 static wisp_result wisp__row_store(wisp__unpacker *u, const wisp__program *program, wisp__row row,
                                    void *image) {
-    wisp__walk w = wisp__walk_on(u, WISP__ROW, WISP__IMAGE);
+    wisp__walk w;
+    if (program->flat) {
+        u->result = wisp__flat_store(program, &row, (uint8_t *)image) ? WISP_OK : WISP_E_INVALID;
+        if (!wisp__pay_each(u->credit, program->count, WISP__PRICE_FIELD)) u->result = WISP_E_FLOOD;
+        return u->result;
+    }
+    w = wisp__walk_on(u, WISP__ROW, WISP__IMAGE);
     w.image = (uint8_t *)image;
     w.row = &row;
     return wisp__walk_all(&w, program);
@@ -17244,6 +17296,12 @@ typedef struct wisp__trend {
     int64_t     drift;  /* mean delta, times 256 */
 } wisp__trend;
 
+/* How a single row moves. Where its older row is not known it stands, with numbers as expected. */
+typedef struct wisp__motion {
+    bool goes_on;  /* as from older to base */
+    int  scale;  /* width of its numbers; 2 is as expected */
+} wisp__motion;
+
 /* Recent masks, the commonest first. */
 typedef struct wisp__ranks {
     uint64_t masks[WISP__RANKS];
@@ -17262,8 +17320,6 @@ typedef struct wisp__table_coder {
     wisp__writer   *to;  /* NULL: the delta is read */
     wisp__reader   *from;  /* never fails while writing */
     bool            follows;  /* a row of zeros has the row above as its base */
-    bool            goes_on;  /* a table of one row: it moves as from older to base */
-    int             scale;  /* then: width of its numbers; 2 is as expected */
     wisp__trend     trends[WISP__CELL];
     uint64_t        begun;  /* trends that are set */
     wisp__ranks     ranks;
@@ -17328,9 +17384,10 @@ static uint32_t wisp__get_rice(wisp__reader *from, int order, uint32_t most) {
 
 /* Each function below writes its value, or reads one and returns that. */
 
-static inline uint64_t wisp__plain_bits(wisp__table_coder *c, uint64_t value, int bits) {
-    if (!c->to) return wisp__get(c->from, bits);
-    wisp__put(c->to, value, bits);
+static inline uint64_t wisp__plain_bits(wisp__writer *to, wisp__reader *from, uint64_t value,
+                                        int bits) {
+    if (!to) return wisp__get(from, bits);
+    wisp__put(to, value, bits);
     return value;
 }
 
@@ -17387,29 +17444,6 @@ static uint32_t wisp__as_predicted(uint32_t off, uint32_t predicted, int how, in
     return (wisp__unfold(off, bits) + predicted) & wisp__symbol_mask(bits);
 }
 
-/* The delta expected of a number that moves on as from older to base. */
-static uint32_t wisp__moving_on(const wisp__table_coder *c, int bits, uint32_t base,
-                                uint32_t older) {
-    const wisp__table *t = &c->table;
-    int64_t moved = wisp__signed((base - older) & wisp__symbol_mask(bits), bits);
-    if (!c->goes_on) return 0;
-    if (t->behind != t->ahead) moved = moved * t->ahead / t->behind;
-    return (uint32_t)(uint64_t)moved & wisp__symbol_mask(bits);
-}
-
-/* In a table of one row, which has no history: coded as the first symbol of a column. */
-static uint32_t wisp__plain_alone(wisp__table_coder *c, int bits, uint32_t base, uint32_t delta,
-                                  uint32_t predicted) {
-    uint32_t mask = wisp__symbol_mask(bits), number;
-    int order = (int)wisp__between(WISP__FIRST_WIDTH(bits) - 2 + c->scale, 0, bits - 1);
-    int how = c->goes_on ? WISP__GOES_ON : WISP__STAYS;
-    number = wisp__off_by(delta, predicted, how, bits);
-    number = wisp__plain_number(c, number, order, c->goes_on ? mask : mask - 1);
-    if (!c->to) delta = wisp__as_predicted(number, predicted, how, bits);
-    if (delta == 0 && c->base) c->from->failed = true;
-    return c->from->failed ? base : (base + delta) & mask;
-}
-
 /* The i-th symbol of a cell, in a column with order. While reading, `now` is `base`. `older`: the
    base's base, or `base` if unknown. */
 static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint32_t base,
@@ -17419,8 +17453,6 @@ static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint3
     uint32_t mask = wisp__symbol_mask(bits), delta = (now - base) & mask, number;
     uint32_t predicted[WISP__PREDICTIONS] = { 0, 0, 0 };
     int64_t pull, most;
-    if (c->table.rows == 1)
-        return wisp__plain_alone(c, bits, base, delta, wisp__moving_on(c, bits, base, older));
     trend = wisp__trend_of(c, i);
     most = INT64_C(512) << wisp__max_int(trend->levels[0].width / 256, 0);
     predicted[WISP__DRIFTS] = (uint32_t)(uint64_t)(trend->drift / 256) & mask;
@@ -17474,14 +17506,47 @@ static uint32_t wisp__get_symbol(wisp__reader *from, int bits, uint32_t base) {
     return base ^ changed << below;
 }
 
+/* --- symbols of a single row, which has no history: coded as the first of their columns --- */
+
+static const wisp__motion wisp__still = { false, 2 };
+
+static inline int wisp__single_order(const wisp__motion *m, int bits) {
+    return wisp__min_int(bits / 8 + m->scale, bits - 1);
+}
+
+static inline void wisp__single_put(wisp__writer *to, const wisp__column *column, uint32_t base,
+                                    uint32_t now, uint32_t predicted, const wisp__motion *m) {
+    int bits = column->bits;
+    if (bits == 1) return;
+    if (column->kind) wisp__put_symbol(to, bits, base, now);
+    else wisp__put_rice(to, wisp__fold(now - base - predicted, bits) - !m->goes_on,
+                        wisp__single_order(m, bits));
+}
+
+/* `known`: base is what it was when this was written. */
+static inline uint32_t wisp__single_get(wisp__reader *from, const wisp__column *column,
+                                        uint32_t base, uint32_t predicted, const wisp__motion *m,
+                                        bool known) {
+    int bits = column->bits;
+    uint32_t most = wisp__symbol_mask(bits), stays = !m->goes_on, delta;
+    if (bits == 1) return base ^ 1;
+    if (column->kind) return wisp__get_symbol(from, bits, base);
+    delta = wisp__get_rice(from, wisp__single_order(m, bits), most - stays);
+    delta = wisp__unfold(delta + stays, bits) + predicted;
+    if (known && !(delta & most)) from->failed = true;
+    return (base + delta) & most;
+}
+
 /* --- masks --- */
 
-static inline uint64_t wisp__plain_fresh_mask(wisp__table_coder *c, uint64_t mask, int count) {
+static inline uint64_t wisp__fresh_mask(wisp__writer *to, wisp__reader *from, uint64_t mask,
+                                        int count) {
     uint64_t coded = 0;
-    if (count <= 16) return wisp__plain_bits(c, mask, count);
+    if (count <= 16) return wisp__plain_bits(to, from, mask, count);
     for (int at = 0; at < count; at += 8) {
         uint64_t eight = mask >> at & 255;
-        if (wisp__plain_bits(c, eight != 0, 1)) coded |= wisp__plain_bits(c, eight, 8) << at;
+        if (wisp__plain_bits(to, from, eight != 0, 1))
+            coded |= wisp__plain_bits(to, from, eight, 8) << at;
     }
     return coded;
 }
@@ -17513,7 +17578,7 @@ static uint64_t wisp__plain_mask(wisp__table_coder *c, uint64_t mask, int count)
         while (rank < ranks->count && !wisp__get(c->from, 1)) rank++;
     }
     if (rank < ranks->count) mask = ranks->masks[rank];
-    else mask = wisp__plain_fresh_mask(c, mask, count);
+    else mask = wisp__fresh_mask(c->to, c->from, mask, count);
     if (count < WISP__CELL && mask >> count) c->from->failed = true;
     if (c->from->failed) return 0;
     wisp__ranks_use(ranks, rank, mask);
@@ -17532,8 +17597,7 @@ static inline void wisp__table_open(wisp__table_coder *c, const wisp__table *tab
     c->out = NULL;
     c->to = NULL;
     c->from = NULL;
-    c->follows = c->goes_on = false;
-    c->scale = 2;
+    c->follows = false;
     c->ranks.count = 0;
     c->begun = 0;
 }
@@ -17601,85 +17665,18 @@ typedef struct wisp__symbols {
 
 static void wisp__plain_values(wisp__table_coder *c, const wisp__symbols *s, uint64_t mask) {
     for (; mask && !c->from->failed; mask &= mask - 1) {
-        int i = wisp__width(mask & (0 - mask)) - 1, bits = s->column[i].bits;
-        uint32_t base = s->base[i], value = base ^ 1;
-        if (bits > 1 && !s->column[i].kind)
-            value = wisp__plain_ordered(c, i, bits, base, s->now[i], s->older[i]);
-        else if (bits > 1 && c->to) wisp__put_symbol(c->to, bits, base, s->now[i]);
-        else if (bits > 1) value = wisp__get_symbol(c->from, bits, base);
+        int i = wisp__width(mask & (0 - mask)) - 1;
+        const wisp__column *column = &s->column[i];
+        uint32_t base = s->base[i], value = base;
+        if (c->table.rows > 1 && column->bits > 1 && !column->kind)
+            value = wisp__plain_ordered(c, i, column->bits, base, s->now[i], s->older[i]);
+        else if (c->to) wisp__single_put(c->to, column, base, s->now[i], 0, &wisp__still);
+        else value = wisp__single_get(c->from, column, base, 0, &wisp__still, c->base != NULL);
         if (s->out && !c->from->failed) s->out[i] = value;
     }
 }
 
 static const uint32_t wisp__no_symbols[WISP__CELL] = { 0 };
-
-/* Total width of a row's numbers beyond the width expected of first numbers; and their count. */
-static int wisp__moving_excess(const wisp__table_coder *c, const wisp__symbols *s, uint64_t mask,
-                               int *count) {
-    int excess = 0;
-    for (*count = 0; mask; mask &= mask - 1) {
-        int i = wisp__width(mask & (0 - mask)) - 1, bits = s->column[i].bits;
-        uint32_t off = s->now[i] - s->base[i] -
-                       wisp__moving_on(c, bits, s->base[i], s->older[i]);
-        excess += wisp__width(wisp__fold(off & wisp__symbol_mask(bits), bits)) -
-                  WISP__FIRST_WIDTH(bits);
-        ++*count;
-    }
-    return excess;
-}
-
-static uint64_t wisp__ordered_columns(const wisp__table *table, int least) {
-    uint64_t mask = 0;
-    for (int i = 0; i < table->column_count; i++)
-        mask |= (uint64_t)(table->columns[i].bits >= least && !table->columns[i].kind) << i;
-    return mask;
-}
-
-/* A mask likely to be `like`, or to differ from it in one column. */
-static uint64_t wisp__plain_mask_like(wisp__table_coder *c, uint64_t mask, uint64_t like) {
-    int count = c->table.column_count, width = wisp__width((uint64_t)count - 1);
-    uint64_t other = mask ^ like, column;
-    if (wisp__plain_bits(c, !other, 1)) return like;
-    if (!wisp__plain_bits(c, !(other & (other - 1)), 1))
-        return wisp__plain_fresh_mask(c, mask, count);
-    column = wisp__plain_bits(c, (uint64_t)wisp__width(other) - 1, width);
-    if (column >= (uint64_t)count) c->from->failed = true;
-    return c->from->failed ? 0 : like ^ UINT64_C(1) << column;
-}
-
-/* The mask of a table of one cell and, where an older row is known, how the row has moved. */
-static inline uint64_t wisp__plain_only_mask(wisp__table_coder *c, const wisp__symbols *s,
-                                             uint64_t mask) {
-    uint64_t ordered, wide;
-    int stays, excess, count;
-    if (!c->table.older) return wisp__plain_fresh_mask(c, mask, c->table.column_count);
-    ordered = wisp__ordered_columns(&c->table, 2);
-    wide = wisp__ordered_columns(&c->table, WISP__WIDE_COLUMN);
-    if (c->to) {
-        stays = wisp__moving_excess(c, s, mask & ordered, &count);
-        c->goes_on = true;
-        excess = wisp__moving_excess(c, s, mask & ordered, &count);
-        c->goes_on = excess < stays;
-        if (!c->goes_on) excess = stays;
-        c->scale = count ? (int)wisp__between((excess + 64 * count) / count - 62, 0, 7) : 2;
-    }
-    c->goes_on = wisp__plain_bits(c, c->goes_on, 1);
-    c->scale = (int)wisp__plain_bits(c, (uint64_t)c->scale, 3);
-    return wisp__plain_mask_like(c, mask, wide);
-}
-
-/* Reads a table of one cell, which is its base so far; false: the mask is 0. */
-static bool wisp__plain_only(wisp__table_coder *c) {
-    const uint32_t *base = c->base ? c->base : wisp__no_symbols;
-    wisp__symbols symbols = { c->table.columns, base, base, base, c->out };
-    int count = c->table.column_count;
-    uint64_t mask;
-    if (c->base && c->table.older) symbols.older = c->table.older;
-    mask = wisp__plain_only_mask(c, &symbols, 0);
-    if (count < WISP__CELL && mask >> count) c->from->failed = true;
-    wisp__plain_values(c, &symbols, mask);
-    return mask != 0;
-}
 
 /* Returns the mask, which is not 0 unless reading failed. */
 static uint64_t wisp__plain_cell(wisp__table_coder *c, int64_t index) {
@@ -17720,7 +17717,7 @@ static void wisp__plain_symbols(wisp__table_coder *c) {
     if (!c->base) wisp__skip(c->from, wisp__table_bits(&c->table));
     for (int row = 0; row < c->table.rows && c->base && !c->from->failed; row++)
         for (int i = 0; i < c->table.column_count; i++) {
-            uint64_t symbol = wisp__plain_bits(c, *now++, c->table.columns[i].bits);
+            uint64_t symbol = wisp__plain_bits(c->to, c->from, *now++, c->table.columns[i].bits);
             if (out) *out++ = (uint32_t)symbol;
         }
 }
@@ -17774,39 +17771,153 @@ static void wisp__plain_spans(wisp__table_coder *c) {
     }
 }
 
+/* --- a table of one cell: a row without history, whose numbers are coded as the first of their
+       columns --- */
+
+/* The delta expected of a number that moves on. */
+static uint32_t wisp__moving_on(const wisp__table *t, int i, const uint32_t *base) {
+    int bits = t->columns[i].bits;
+    int64_t moved = wisp__signed((base[i] - t->older[i]) & wisp__symbol_mask(bits), bits);
+    if (t->behind != t->ahead) moved = moved * t->ahead / t->behind;
+    return (uint32_t)(uint64_t)moved;
+}
+
+/* Total width of a row's numbers beyond the width expected of first numbers; and their count. */
+static int wisp__moving_excess(const wisp__table *t, const uint32_t *base, const uint32_t *now,
+                               uint64_t mask, bool goes_on, int *count) {
+    int excess = 0;
+    for (*count = 0; mask; mask &= mask - 1) {
+        int i = wisp__width(mask & (0 - mask)) - 1, bits = t->columns[i].bits;
+        uint32_t off = now[i] - base[i] - (goes_on ? wisp__moving_on(t, i, base) : 0);
+        excess += wisp__width(wisp__fold(off & wisp__symbol_mask(bits), bits)) -
+                  WISP__FIRST_WIDTH(bits);
+        ++*count;
+    }
+    return excess;
+}
+
+static uint64_t wisp__ordered_columns(const wisp__table *table, int least) {
+    uint64_t mask = 0;
+    for (int i = 0; i < table->column_count; i++)
+        mask |= (uint64_t)(table->columns[i].bits >= least && !table->columns[i].kind) << i;
+    return mask;
+}
+
+/* A mask likely to be `like`, or to differ from it in one column. */
+static uint64_t wisp__mask_like(wisp__writer *to, wisp__reader *from, uint64_t mask, uint64_t like,
+                                int count) {
+    int width = wisp__width((uint64_t)count - 1);
+    uint64_t other = mask ^ like, column;
+    if (wisp__plain_bits(to, from, !other, 1)) return like;
+    if (!wisp__plain_bits(to, from, !(other & (other - 1)), 1))
+        return wisp__fresh_mask(to, from, mask, count);
+    column = wisp__plain_bits(to, from, (uint64_t)wisp__width(other) - 1, width);
+    if (column < (uint64_t)count) return like ^ UINT64_C(1) << column;
+    from->failed = true;
+    return 0;
+}
+
+static void wisp__motion_find(const wisp__table *t, const uint32_t *base, const uint32_t *now,
+                              uint64_t mask, wisp__motion *m) {
+    int count, excess = wisp__moving_excess(t, base, now, mask, false, &count);
+    int moving = wisp__moving_excess(t, base, now, mask, true, &count);
+    m->goes_on = moving < excess;
+    if (m->goes_on) excess = moving;
+    m->scale = count ? (int)wisp__between((excess + 64 * count) / count - 62, 0, 7) : 2;
+}
+
+/* The mask and, where an older row is known, how the row has moved. */
+static WISP__APART uint64_t wisp__moving_mask(wisp__writer *to, wisp__reader *from, uint64_t mask,
+                                              const wisp__table *t, wisp__motion *m) {
+    m->goes_on = wisp__plain_bits(to, from, m->goes_on, 1);
+    m->scale = (int)wisp__plain_bits(to, from, (uint64_t)m->scale, 3);
+    return wisp__mask_like(to, from, mask, wisp__ordered_columns(t, WISP__WIDE_COLUMN),
+                           t->column_count);
+}
+
+/* Writes the delta of the only row. */
+static void wisp__single_write(wisp__writer *to, const wisp__table *table, const uint32_t *base,
+                               const uint32_t *now) {
+    wisp__writer start = *to;
+    wisp__motion m = wisp__still;
+    int count = table->column_count;
+    uint64_t mask = wisp__cell_mask(base, now, count);
+    int64_t beyond;
+    wisp__put(to, mask != 0, 1);
+    if (!mask) return;
+    if (table->older) {
+        wisp__motion_find(table, base, now, mask & wisp__ordered_columns(table, 2), &m);
+        wisp__moving_mask(to, NULL, mask, table, &m);
+    } else {
+        wisp__fresh_mask(to, NULL, mask, count);
+    }
+    for (; mask; mask &= mask - 1) {
+        int i = wisp__width(mask & (0 - mask)) - 1;
+        wisp__single_put(to, &table->columns[i], base[i], now[i],
+                         m.goes_on ? wisp__moving_on(table, i, base) : 0, &m);
+    }
+    beyond = to->at - start.at - WISP__DELTA_BITS_MORE;
+    for (int i = 0; i < count && beyond > 0; i++) beyond -= table->columns[i].bits;
+    if (!to->full && beyond <= 0) return;
+    *to = start;
+    wisp__put(to, 1, 1);
+    if (table->older) wisp__put(to, 0, 6);
+    wisp__fresh_mask(to, NULL, 0, count);
+    for (int i = 0; i < count; i++) wisp__put(to, now[i], table->columns[i].bits);
+}
+
+/* Reads the delta of the only row, which `now` holds so far; NULL: it is skipped. */
+static bool wisp__single_read(wisp__reader *from, const wisp__table *table, uint32_t *now) {
+    const uint32_t *base = now ? now : wisp__no_symbols;
+    wisp__motion m = wisp__still;
+    int count = table->column_count;
+    uint64_t mask;
+    if (!wisp__get(from, 1)) return !from->failed;
+    mask = table->older ? wisp__moving_mask(NULL, from, 0, table, &m)
+                        : wisp__fresh_mask(NULL, from, 0, count);
+    if (count < WISP__CELL && mask >> count) from->failed = true;
+    for (int i = 0; !mask && i < count; i++) {
+        uint32_t symbol = (uint32_t)wisp__get(from, table->columns[i].bits);
+        if (now && !from->failed) now[i] = symbol;
+    }
+    for (; mask && !from->failed; mask &= mask - 1) {
+        int i = wisp__width(mask & (0 - mask)) - 1;
+        uint32_t symbol = wisp__single_get(from, &table->columns[i], base[i],
+                                           m.goes_on ? wisp__moving_on(table, i, base) : 0, &m,
+                                           now != NULL);
+        if (now && !from->failed) now[i] = symbol;
+    }
+    return !from->failed;
+}
+
+static bool wisp__is_single(const wisp__table *table) {
+    return table->rows == 1 && table->column_count && table->column_count <= WISP__CELL;
+}
+
 /* Writes the delta of `now` from `base`, both of table->rows rows. */
 static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
                                    const uint32_t *base, const uint32_t *now) {
     size_t symbols = (size_t)table->rows * (size_t)table->column_count;
-    bool one = table->rows == 1 && table->column_count <= WISP__CELL;
     wisp__writer start = *to;
     wisp__reader none = wisp__reader_on(NULL, 0);
     wisp__table_coder c;
-    uint64_t mask = one ? wisp__cell_mask(base, now, table->column_count)
-                        : symbols && memcmp(base, now, symbols * sizeof *now) != 0;
-    int64_t longest;
-    wisp__put(to, mask != 0, 1);
-    if (!mask) return;
+    bool differs;
+    if (wisp__is_single(table)) {
+        wisp__single_write(to, table, base, now);
+        return;
+    }
+    differs = symbols && memcmp(base, now, symbols * sizeof *now) != 0;
+    wisp__put(to, differs, 1);
+    if (!differs) return;
     wisp__table_open(&c, table, base, now);
     c.to = to;
     c.from = &none;
-    if (one) {
-        wisp__symbols s = { table->columns, base, now, table->older ? table->older : base, NULL };
-        wisp__plain_only_mask(&c, &s, mask);
-        wisp__plain_values(&c, &s, mask);
-    } else {
-        c.follows = wisp__follow_gain(&c) > 0;
-        wisp__put(to, c.follows, c.follows ? 2 : 1);
-        wisp__plain_spans(&c);
-    }
-    longest = to->at - start.at - WISP__DELTA_BITS_MORE;
-    for (int i = 0; i < table->column_count && longest > 0; i++)
-        longest -= (int64_t)table->columns[i].bits * table->rows;
-    if (!to->full && longest <= 0) return;
+    c.follows = wisp__follow_gain(&c) > 0;
+    wisp__put(to, c.follows, c.follows ? 2 : 1);
+    wisp__plain_spans(&c);
+    if (!to->full && to->at - start.at <= wisp__delta_bits_count(table)) return;
     *to = start;
-    wisp__put(to, c.cells == 1 ? 1 : 7, c.cells == 1 ? 1 : 3);
-    if (c.cells == 1 && table->older) wisp__put(to, 0, 6);
-    if (c.cells == 1) wisp__plain_fresh_mask(&c, 0, table->column_count);
+    wisp__put(to, 7, 3);
     wisp__plain_symbols(&c);
 }
 
@@ -17815,25 +17926,21 @@ static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
 static bool wisp__delta_bits_read(wisp__reader *from, const wisp__table *table,
                                   const uint32_t *base, uint32_t *now) {
     size_t symbols = (size_t)table->rows * (size_t)table->column_count;
+    bool single = wisp__is_single(table), differs = single || wisp__get(from, 1);
     wisp__table_coder c;
-    if (!wisp__get(from, 1)) {
-        if (from->failed) return false;
-        if (base && base != now && symbols) memcpy(now, base, symbols * sizeof *now);
-        return true;
-    }
+    if (from->failed) return false;
+    if (base && base != now && symbols && (single || !differs))
+        memcpy(now, base, symbols * sizeof *now);
+    if (single) return wisp__single_read(from, table, base ? now : NULL);
+    if (!differs) return true;
     if (symbols == 0) from->failed = true;
     if (from->failed) return false;
     wisp__table_open(&c, table, base, now);
     c.from = from;
     c.out = base ? now : NULL;
-    if (c.cells == 1) {
-        if (base && base != now) memcpy(now, base, symbols * sizeof *now);
-        if (!wisp__plain_only(&c) && !from->failed) wisp__plain_symbols(&c);
-    } else {
-        c.follows = wisp__get(from, 1);
-        if (c.follows && wisp__get(from, 1)) wisp__plain_symbols(&c);
-        else wisp__plain_spans(&c);
-    }
+    c.follows = wisp__get(from, 1);
+    if (c.follows && wisp__get(from, 1)) wisp__plain_symbols(&c);
+    else wisp__plain_spans(&c);
     return !from->failed;
 }
 
@@ -18585,7 +18692,7 @@ static inline void wisp__delta_table(wisp__delta *d, const wisp__body *body,
         if (!wisp__range_coder_row(d->coder, &table, base, now, d->delta.there ? now : NULL))
             d->failed = true;
     } else if (!d->delta.there) wisp__delta_bits_write(d->to, &table, base, now);
-    else if (!wisp__delta_bits_read(&d->delta.from, &table, now == d->copy ? now : base, now))
+    else if (!wisp__delta_bits_read(&d->delta.from, &table, grid ? base : now, now))
         d->failed = true;
 }
 
@@ -18640,14 +18747,10 @@ static void wisp__delta_array(wisp__delta *d, const wisp__body *body, const wisp
             (uint32_t)(d->row.count - (grid - WISP__SLOT_HEAD));
 }
 
-/* Copies a slot of the base to the new row. In a row that began as a copy of the base it may stand
-   in its place already. */
+/* Copies a slot of the base to the new row. */
 static void wisp__slot_copy(wisp__delta *d, const uint32_t *base, const wisp__place_in_row *at) {
     size_t slot = d->row.count;
-    if (base && d->row.words == d->copy && base == d->base + slot) {
-        d->row.words[at->slot] = (uint32_t)(slot - at->grid);
-        d->row.count += base[0];
-    } else if (!base || !wisp__slot_begin(d->u, &d->row, at, 0, (int64_t)base[0] - WISP__SLOT_HEAD))
+    if (!base || !wisp__slot_begin(d->u, &d->row, at, 0, (int64_t)base[0] - WISP__SLOT_HEAD))
         d->failed = true;
     else memcpy(d->row.words + slot, base, base[0] * sizeof *base);
 }
@@ -18690,17 +18793,6 @@ static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp
     }
 }
 
-/* The new row begins as a copy of its base, up to the first slot; false: no memory. */
-static bool wisp__delta_begin_row(wisp__delta *d, const wisp__body *body) {
-    wisp__row *row = &d->row;
-    if (!row->words && !wisp__row_room(d->u, row, d->base_words)) return false;
-    memcpy(row->words, d->base, d->base_words * sizeof *row->words);
-    row->count = (size_t)wisp__body_words(body, 1);
-    memset(row->words + body->columns, 0, (size_t)body->slot_count * sizeof *row->words);
-    d->copy = row->words;
-    return true;
-}
-
 /* Writes the delta from d->base to d->row, or, where d->delta is there, makes d->row of d->base.
    false: the delta cannot be made, or is malformed, or d->to is full; then the bits or words that
    were written mean nothing. */
@@ -18716,7 +18808,10 @@ static inline bool wisp__record_delta_code(wisp__delta *d) {
     u->start = d->delta.start;
     u->data = d->delta.there ? &d->delta.from : &none;
     u->shape = &none;
-    if (d->delta.there && !wisp__delta_begin_row(d, body)) d->failed = true;
+    if (d->delta.there) {  /* the new row begins with the base's numbers */
+        if (!wisp__row_take(u, &d->row, (uint64_t)wisp__body_words(body, 1))) d->failed = true;
+        else memcpy(d->row.words, d->base, (size_t)body->columns * sizeof *d->base);
+    }
     if (!d->failed && wisp__delta_open(d, body, 1)) {
         wisp__delta_table(d, body, &grids, 0, 1, -1);
         if (body->slot_count && !d->failed) wisp__delta_slots(d, body, &grids, 0, 1);
@@ -18833,7 +18928,6 @@ static inline void wisp__row_delta_on(wisp__delta *d, wisp__unpacker *u,
     d->u = u;
     d->program = program;
     d->base = wisp__encoded_words(from->base);
-    d->base_words = wisp__encoded_size(from->base) / sizeof *d->base;
     for (int i = 0; i < 2; i++) d->older[i] = wisp__encoded_words(from->older[i]);
     d->behind = from->behind;
     d->ahead = from->ahead;
@@ -18842,11 +18936,54 @@ static inline void wisp__row_delta_on(wisp__delta *d, wisp__unpacker *u,
     if (from->adaptive) wisp__models_begin(d, from);
 }
 
+/* Is the delta no more than one table and a bit for each blob, if the blobs are the same? */
+static inline bool wisp__row_is_plain(const wisp__program *program, const wisp__bases *from) {
+    const wisp__body *body = program->body;
+    return program->flat && body->columns && body->columns <= WISP__CELL &&
+           body->slot_count <= 32 && !from->coder && !from->ahead;
+}
+
+/* Writes such a delta; false: a blob differs, it is not paid for, or does not fit. */
+static bool wisp__row_plain_put(wisp__unpacker *u, const wisp__body *body,
+                                const wisp__encoded *base, const wisp__encoded *now,
+                                wisp__writer *to) {
+    wisp__table table = { body->table, body->columns, 1, NULL, 0, 0 };
+    const uint32_t *was = wisp__encoded_words(base), *words = wisp__encoded_words(now);
+    size_t numbers = (size_t)body->columns * sizeof *words, bytes = wisp__encoded_size(now);
+    if (body->slot_count && (base->chunk_bytes != now->chunk_bytes ||
+                             memcmp(was + body->columns, words + body->columns, bytes - numbers)))
+        return false;
+    if (!wisp__pay_each(u->credit, wisp__body_words(body, 1), WISP__PRICE_SYMBOL)) return false;
+    wisp__single_write(to, &table, was, words);
+    wisp__put(to, 0, body->slot_count);
+    return !to->full;
+}
+
+/* Makes such a row, which is a copy of its base so far. false: as above, or it is malformed. */
+static bool wisp__row_plain_get(wisp__unpacker *u, const wisp__body *body, uint32_t *words,
+                                wisp__reader *reader) {
+    wisp__table table = { body->table, body->columns, 1, NULL, 0, 0 };
+    wisp__reader from = *reader;
+    if (!wisp__pay_each(u->credit, wisp__body_words(body, 1), WISP__PRICE_SYMBOL) ||
+        !wisp__single_read(&from, &table, words) || wisp__get(&from, body->slot_count) ||
+        from.failed)
+        return false;
+    *reader = from;
+    return true;
+}
+
 /* Writes the delta to a row. Returns how many cells it is about; -1: it cannot be made, or does not
    fit the writer, and what was written means nothing. */
 static int wisp__row_delta_put(wisp__unpacker *u, const wisp__program *program, wisp__bases *from,
                                const wisp__encoded *now, wisp__writer *to) {
+    wisp__writer start = *to;
     wisp__delta d;
+    if (wisp__row_is_plain(program, from) &&
+        wisp__row_plain_put(u, program->body, from->base, now, to)) {
+        from->adapted = NULL;
+        return (int)wisp__body_words(program->body, 1);
+    }
+    *to = start;
     wisp__row_delta_on(&d, u, program, from);
     d.row = wisp__encoded_as_row(now);
     d.to = to;
@@ -18863,16 +19000,22 @@ static wisp__encoded *wisp__row_delta_get(wisp *w, wisp__unpacker *u, const wisp
     wisp__delta d;
     if (paid && !e) u->result = WISP_E_MEMORY;
     if (!e) return NULL;
+    if (wisp__row_is_plain(program, from)) {
+        memcpy(e->bytes, from->base->bytes, bytes);
+        e->bits = 0;
+        from->adapted = NULL;
+        if (wisp__row_plain_get(u, program->body, (uint32_t *)(void *)e->bytes, reader)) return e;
+    }
     wisp__row_delta_on(&d, u, program, from);
     d.row.words = (uint32_t *)(void *)e->bytes;
-    d.row.room = d.base_words;
+    d.row.room = bytes / sizeof *d.row.words;
     d.delta.from = *reader;
     d.delta.start = reader->at;
     d.delta.there = true;
     good = wisp__record_delta_code(&d);
     *reader = d.delta.from;
     e->bits = 0;
-    if (good && d.row.words == d.copy && d.row.count == d.base_words) return e;
+    if (good && d.row.words == wisp__encoded_words(e) && d.row.count == d.row.room) return e;
     other = good ? wisp__encoded_row(w, &d.row) : NULL;
     wisp__encoded_release(w, e);
     if (good && !other) u->result = WISP_E_MEMORY;
@@ -19594,7 +19737,8 @@ static uint64_t wisp__siphash(const uint64_t key[2], const void *data, int size)
         wisp__sip_round(v);
         v[0] ^= word;
     }
-    if (size > 0) last |= wisp__load_part(bytes, size);
+    if (bytes != data) last |= wisp__load64(bytes + size - 8) >> 1 >> (63 - 8 * size);
+    else if (size > 0) last |= wisp__load_part(bytes, size);
     v[3] ^= last;
     wisp__sip_round(v);
     wisp__sip_round(v);
@@ -19638,9 +19782,7 @@ static inline void wisp__seal_absorb(const wisp__seal *seal, wisp__digest *diges
 typedef struct wisp__sum { uint64_t low, high; } wisp__sum;
 
 static inline void wisp__seal_pair(wisp__sum *sum, const uint64_t *key, uint64_t a, uint64_t b) {
-    uint64_t high, low = wisp__multiply(a + key[0], b + key[1], &high);
-    sum->low += low;
-    sum->high += high + (sum->low < low);
+    sum->low = wisp__multiply_add(a + key[0], b + key[1], sum->low, &sum->high);
 }
 
 /* One block of up to 128 bytes; its 128-bit sum goes into the polynomials as two words. */
@@ -19661,7 +19803,8 @@ static inline void wisp__seal_block(const wisp__seal *seal, wisp__digest *digest
         key += 2;
     }
     if (size >= 8)
-        wisp__seal_pair(&sum, key, wisp__load64(bytes), wisp__load_part(bytes + 8, size - 8));
+        wisp__seal_pair(&sum, key, wisp__load64(bytes),
+                        wisp__load64(bytes + size - 8) >> 1 >> (127 - 8 * size));
     else if (size > 0) wisp__seal_pair(&sum, key, wisp__load_part(bytes, size), 0);
     wisp__seal_absorb(seal, digest, sum.low);
     wisp__seal_absorb(seal, digest, sum.high);
@@ -20162,12 +20305,14 @@ static void wisp__model_enter(wisp__flow *flow, wisp__phase phase) {
 static void wisp__model_adopt(wisp__flow *flow, int rate) {
     flow->control.model.bandwidth = flow->control.model.before = rate;
     flow->control.model.adopted = flow->ack_time;
+    flow->control.model.doubt = 0;
     wisp__model_enter(flow, WISP__DRAIN);
 }
 
-/* Was a queue in the path during the whole slot? `much`: a share of the least round trip. */
+/* Was a queue in the path during the whole slot? `much`: a share of the least round trip. A path
+   that reorders may have made all of the slot's packets late. */
 static bool wisp__model_queued(const wisp__flow *flow, double much) {
-    return flow->slot.rtt > (1 + much) * flow->rtt_min + 0.04 * much;
+    return flow->slot.rtt > (1 + much) * flow->rtt_min + 0.04 * much + flow->late;
 }
 
 /* A slot of the start: it ends when three slots have not added a quarter each, or one of those has
@@ -20209,6 +20354,7 @@ static void wisp__model_step(wisp__flow *flow, int rate) {
     wisp__model_judge_try(flow, rate);
     if (lost * 2 > ended || (lossy && queue)) {
         wisp__model_adopt(flow, rate);
+        m->doubt = (uint8_t)wisp__min_int(lost - ended / (queue ? 20 : 2), 255);
         return;
     }
     if (m->phase == WISP__START) {
@@ -20363,12 +20509,17 @@ static void wisp__congestion_acked(wisp__base *base, wisp__flow *flow, double no
     flow->ack_time = now;
 }
 
-/* Packets were lost, the last of them sent at `sent_time`. `persistent`: RFC 9002 7.6. */
+/* Packets were lost, the last of them sent at `sent_time`; -1: one was not. `persistent`: RFC 9002
+   7.6. */
 static void wisp__congestion_lost(wisp__base *base, wisp__flow *flow, double now, int lost,
                                   double sent_time, bool persistent) {
-    if (base->congestion == WISP_CONGESTION_RFC9002)
+    wisp__model *m = &flow->control.model;
+    if (base->congestion == WISP_CONGESTION_MODEL) {
+        if (sent_time > m->adopted) m->lost = wisp__max_int(m->lost + lost, 0);
+        else if (lost < 0 && m->doubt && !--m->doubt) wisp__model_enter(flow, WISP__START);
+    } else if (lost > 0) {
         wisp__reno_lost(base, flow, now, sent_time, persistent);
-    else if (sent_time > flow->control.model.adopted) flow->control.model.lost += lost;
+    }
     if (!persistent) return;
     flow->rtt_min = flow->rtt_latest;
     if (base->congestion == WISP_CONGESTION_MODEL && !flow->slot.app)
@@ -20455,7 +20606,7 @@ static void wisp__congestion_flushed(wisp__flow *flow) {
 #define WISP__ACK_BYTES      40  /* acks beside data take no more */
 #define WISP__MOST_RANGES    512
 
-typedef void (*wisp__ref_ended)(void *owner, const wisp__ref *ref, bool arrived);
+typedef void (*wisp__ref_ended)(void *owner, const wisp__ref *refs, int count, bool arrived);
 
 static int wisp__packet_head(const wisp__base *base, bool sealed) {
     return (base->reliable ? WISP__RELIABLE_HEAD : WISP__PACKET_HEAD) +
@@ -20634,7 +20785,7 @@ static wisp__sent *wisp__flow_sent(const wisp__flow *flow, uint64_t number) {
 
 static wisp__sent *wisp__flow_find(const wisp__flow *flow, uint64_t number) {
     wisp__sent *sent = wisp__flow_sent(flow, number);
-    return sent && sent->bytes ? sent : NULL;
+    return sent && !sent->ended ? sent : NULL;
 }
 
 /* The first tag bytes of a packet sent lately, if nothing of the session came since; else NULL. */
@@ -20686,7 +20837,7 @@ static inline void wisp__flow_carry(wisp__flow *flow, uint32_t packet_first, wis
 static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t first_ref) {
     uint16_t refs = (uint16_t)(flow->ref_next - first_ref);
     wisp__sent sent = { now, (uint32_t)flow->next, first_ref, refs, (uint16_t)bytes, false, false,
-                        false, { 0 } };
+                        false, false, { 0 } };
     flow->sent[flow->next & (uint64_t)(flow->sent_room - 1)] = sent;
     flow->in_flight += bytes;
     flow->last_eliciting = now;
@@ -20718,9 +20869,9 @@ static void wisp__flow_advance(wisp__flow *flow) {
 static void wisp__flow_report(const wisp__flow *flow, const wisp__sent *sent, bool arrived,
                               wisp__ref_ended ended, void *owner) {
     uint32_t at = sent->first_ref;
-    for (int left = sent->ref_count; left > 0; left--) {
-        wisp__ref ref = *wisp__flow_ref(flow, at++);
-        ended(owner, &ref, arrived);
+    for (int left = sent->ref_count, count; left > 0; left -= count, at += (uint32_t)count) {
+        count = wisp__min_int(left, flow->ref_room - (int)(at & (uint32_t)(flow->ref_room - 1)));
+        ended(owner, wisp__flow_ref(flow, at), count, arrived);
     }
 }
 
@@ -20730,7 +20881,7 @@ static void wisp__flow_end(wisp__flow *flow, wisp__sent *sent, bool arrived, wis
     if (sent->sizing) wisp__mtu_probed(&flow->mtu, sent->bytes, arrived, sent->time);
     if (arrived) wisp__mtu_acked(&flow->mtu, sent->bytes);
     else if (!sent->sizing) wisp__mtu_lost(&flow->mtu, sent->bytes);
-    sent->bytes = 0;
+    sent->ended = true;
     sent->acked = arrived;
     if (arrived || !sent->probed) wisp__flow_report(flow, sent, arrived, ended, owner);
 }
@@ -20780,11 +20931,13 @@ static bool wisp__flow_is_behind(const wisp__flow *flow, uint64_t number) {
 
 /* A packet declared lost is acked: the path reorders, so losses are declared later (RFC 8985
    6.2). */
-static void wisp__flow_came_late(wisp__flow *flow, wisp__sent *sent, double now) {
+static void wisp__flow_came_late(wisp__base *base, wisp__flow *flow, wisp__sent *sent,
+                                 double now) {
     double late = wisp__min(now - sent->time - flow->rtt, wisp__max(flow->rtt, 0.05));
     flow->late = wisp__max(flow->late, wisp__max(late, WISP__GRANULARITY));
     flow->gone = 0;
     sent->acked = true;
+    wisp__congestion_lost(base, flow, now, -1, sent->time, false);
 }
 
 static void wisp__flow_count_gone(wisp__flow *flow, int lost) {
@@ -20806,7 +20959,7 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
     for (uint64_t n = flow->oldest; n < flow->largest_acked; n++) {
         wisp__sent *sent = wisp__flow_sent(flow, n);
         if (sent && sent->acked) outage = -1;
-        if (!sent || !sent->bytes) continue;
+        if (!sent || sent->ended) continue;
         if ((patient || !wisp__flow_is_behind(flow, n)) && sent->time + wait > now) {
             flow->loss_time = wisp__min(flow->loss_time, sent->time + wait);
             continue;
@@ -20853,15 +21006,15 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
         for (uint64_t n = last; n + count > last && n >= kept; n--) {
             wisp__sent *sent = wisp__flow_sent(flow, n);
             if (!sent || sent->acked) continue;
-            if (!sent->bytes) {
-                wisp__flow_came_late(flow, sent, now);
+            news.bytes += sent->bytes;
+            news.acked++;
+            if (sent->ended) {
+                wisp__flow_came_late(base, flow, sent, now);
                 continue;
             }
             if (wisp__congestion_grows(base, flow, sent->time)) news.growing += sent->bytes;
-            news.bytes += sent->bytes;
             news.sent_time = wisp__max(news.sent_time, sent->time);
             wisp__flow_end(flow, sent, true, ended, owner);
-            news.acked++;
         }
         if (i + 1 == ranges) break;
         count += (uint64_t)wisp__get_length(from) + 1;
@@ -20949,7 +21102,9 @@ static void wisp__flow_moved(wisp__base *base, wisp__flow *flow, wisp__ref_ended
     wisp__mtu mtu = flow->mtu;
     for (uint64_t n = flow->oldest; n < flow->next; n++) {
         wisp__sent *sent = wisp__flow_find(flow, n);
-        if (sent) wisp__flow_end(flow, sent, false, ended, owner);
+        if (!sent) continue;
+        wisp__flow_end(flow, sent, false, ended, owner);
+        sent->acked = true;  /* a late ack tells nothing of the new path */
     }
     wisp__flow_advance(flow);
     wisp__mtu_moved(&flow->mtu, &mtu);
@@ -21146,6 +21301,13 @@ static inline void wisp__channel_push(wisp__channel_out *out, const wisp__item *
     to->state = WISP__ITEM_FLYING;
 }
 
+/* The oldest item leaves the window. Returns its bytes there. */
+static inline int wisp__channel_release(wisp__chunks *chunks, wisp__channel_out *out) {
+    const wisp__item *item = wisp__channel_item(out, out->base++);
+    wisp__message_release(chunks, item->message);
+    return item->window;
+}
+
 /* `count` items were acked or lost. Returns the bytes that left the window. */
 static int wisp__channel_ended(wisp__chunks *chunks, wisp__channel_out *out, uint32_t sequence,
                                int count, bool arrived) {
@@ -21164,15 +21326,13 @@ static int wisp__channel_ended(wisp__chunks *chunks, wisp__channel_out *out, uin
                 out->lost_from = sequence;
         } else if (arrived) {
             if (item->state == WISP__ITEM_LOST) out->lost--;
-            item->state = WISP__ITEM_ARRIVED;
+            if (sequence == out->base) freed += wisp__channel_release(chunks, out);
+            else item->state = WISP__ITEM_ARRIVED;
         }
     }
     while (out->base != out->next &&
-           wisp__channel_item(out, out->base)->state == WISP__ITEM_ARRIVED) {
-        wisp__item *item = wisp__channel_item(out, out->base++);
-        freed += item->window;
-        wisp__message_release(chunks, item->message);
-    }
+           wisp__channel_item(out, out->base)->state == WISP__ITEM_ARRIVED)
+        freed += wisp__channel_release(chunks, out);
     if (out->base == out->next && out->room > WISP__SENT_KEPT)
         wisp__array_free(chunks->base, WISP__ARRAY(out->items, out->room));
     if (wisp__distance(out->lost_from, out->base) < 0) out->lost_from = out->base;
@@ -21738,9 +21898,15 @@ static int wisp__baselines_most(const wisp_limits *l) {
     return wisp__min_int(l->keys, wisp__max_int(most, WISP__BASELINES_LEAST));
 }
 
-/* What `count` baselines take of limits.baseline_bytes; values get the rest. */
+/* What `count` baselines take of limits.baseline_bytes. */
 static int64_t wisp__baselines_memory(const wisp_limits *l, int count) {
     return (int64_t)count * (int64_t)(wisp__baseline_bytes(l->baselines) + sizeof(void *));
+}
+
+/* What their values get. */
+static int wisp__baselines_values(const wisp_limits *l) {
+    int64_t keys = wisp__baselines_memory(l, wisp__baselines_most(l));
+    return l->baseline_bytes - (int)wisp__least(keys, l->baseline_bytes / 2);
 }
 
 /* Takes a baseline out of the list by last use. */
@@ -21813,6 +21979,7 @@ static wisp__baseline *wisp__baseline_new(wisp *w, wisp__baselines *all, int num
                           w->base.limits.keys);
     if (w->no_baseline) return NULL;
     all->salt = (uint32_t)w->base.salt;
+    all->most = wisp__baselines_values(&w->base.limits);
     if (!all->buckets)
         all->buckets = (wisp__baseline **)wisp__alloc_items(&w->base, WISP__BASELINE_BUCKETS,
                                                             sizeof *all->buckets);
@@ -21826,14 +21993,10 @@ static wisp__baseline *wisp__baseline_new(wisp *w, wisp__baselines *all, int num
     return b;
 }
 
-/* Finds or makes the baseline of a remote and key; at the limit of keys the least recently used one
-   is reused. NULL with w->no_baseline: WISP_E_MEMORY or WISP_E_LIMIT. */
-static wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int number, uint64_t key,
-                                           bool in_order) {
-    wisp__baseline *b = all->newest;
+static WISP__APART wisp__baseline *wisp__baseline_other(wisp *w, wisp__baselines *all, int number,
+                                                        uint64_t key, bool in_order) {
     int room = in_order ? WISP__IN_ORDER : w->base.limits.baselines;
-    if (b && b->number == number && b->key == key) return b;
-    b = wisp__baseline_get(all, number, key);
+    wisp__baseline *b = wisp__baseline_get(all, number, key);
     if (!b)
         b = all->count < wisp__baselines_most(&w->base.limits)
                 ? wisp__baseline_new(w, all, number, key, room)
@@ -21842,15 +22005,22 @@ static wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int nu
     return b;
 }
 
+/* Finds or makes the baseline of a remote and key; at the limit of keys the least recently used one
+   is reused. NULL with w->no_baseline: WISP_E_MEMORY or WISP_E_LIMIT. */
+static inline wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int number,
+                                                  uint64_t key, bool in_order) {
+    wisp__baseline *b = all->newest;
+    if (b && b->number == number && b->key == key) return b;
+    return wisp__baseline_other(w, all, number, key, in_order);
+}
+
 /* Stores a value as the newest, unless it is over the limit of bytes: then the next goes whole.
    Adds a reference to the value; takes over the one to the models. */
 static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *b,
                                  const wisp__stored *value) {
     wisp__stored *stored = wisp__baseline_at(b, value->sequence);
-    const wisp_limits *limits = &w->base.limits;
-    int64_t keys = wisp__baselines_memory(limits, wisp__baselines_most(limits));
-    int64_t room = limits->baseline_bytes - wisp__least(keys, limits->baseline_bytes / 2) -
-                   (int64_t)wisp__stored_bytes(value);
+    int bytes = wisp__stored_bytes(value);
+    int room = all->most - bytes;
     bool late = stored->value && wisp__distance(stored->sequence, value->sequence) > 0;
     if (!late) wisp__stored_drop(w, all, stored);
     for (uint32_t back = (uint32_t)b->room - 1; !late && back > 0 && all->bytes > room;
@@ -21867,7 +22037,7 @@ static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *
     }
     *stored = *value;
     stored->value->references++;
-    all->bytes += wisp__stored_bytes(stored);
+    all->bytes += bytes;
 }
 
 /* The packet with a value was acked or lost. `low`: the low 16 bits of its sequence. */
@@ -22175,7 +22345,8 @@ static void wisp__schemas_free(wisp__schemas *all) {
  *              and content (room pack for all, if packed). "name" has its structs in b
  *     OUT      raw address, bytes: a datagram that went out (wisp_writer.packets)
  *     TICK     signed: how much later the tick is than the one told before, ahead of what is in it
- *     CLOCK    from the middle, of an end that follows a server: raw ticks, tick, rate
+ *     CLOCK    from the middle, of an end that follows a server: 1 if ticks begin, else 0; then
+ *              WISP__CLOCK_TAPED bytes of its clock
  *     CHECK    raw 32: hash of what was sent; every two seconds raw 32: hash of the state
  * ================================== */
 
@@ -22247,7 +22418,8 @@ static void wisp__tape_ticked(wisp *w);
 
 static WISP__INLINE bool wisp__tape_begin(wisp *w, int kind) {
     wisp__tape *t = w->tape;
-    if (t->tick != w->clock.tick && kind != WISP__TAPE_UPDATE) wisp__tape_ticked(w);
+    if (t->tick != w->clock.tick && kind != WISP__TAPE_UPDATE && kind != WISP__TAPE_CLOCK)
+        wisp__tape_ticked(w);
     if (t->broken || !wisp__tape_room(w, 0)) return false;
     t->begun = t->at;
     t->bytes[t->at] = (uint8_t)(kind | (w->updating || w->hooks.depth ? WISP__TAPE_INSIDE : 0));
@@ -22481,8 +22653,11 @@ static void wisp__tape_event(wisp *w, const wisp_event *e) {
                 w->tape->middle ? 0 : e->count, e->text);
 }
 
+static void wisp__tape_clock(wisp *w, bool ticks);
+
 /* A message or a call goes to its handlers. */
 static WISP__APART void wisp__tape_cause(wisp *w, const wisp_event *e, const wisp__remote *remote) {
+    wisp__tape_clock(w, false);
     WISP__TAPED_CAUSE(w, "message:ruuv", remote, NULL, e->peer.id, (unsigned)e->message, e->args,
                       e->count);
 }
@@ -22661,43 +22836,60 @@ static void wisp__tape_updated(wisp *w) {
 static wisp__tape_entry wisp__tape_next(wisp *w);
 static bool wisp__tape_is(const wisp__tape_entry *e, int kind);
 
-/* Notes bytes that are given: a replay takes those of its tape. */
-static void wisp__tape_take_over(wisp *w, int kind, void *bytes, int count) {
+/* Notes bytes that the program gives inside of an update: a replay takes those of its tape. */
+static void wisp__tape_given(wisp *w, void *bytes, int count) {
     wisp__tape_entry e;
     if (!w->tape) return;
     if (w->tape->play) {
         e = wisp__tape_next(w);
-        if (!wisp__tape_is(&e, kind) || e.body.end - e.body.at != count) return;
+        if (!wisp__tape_is(&e, WISP__TAPE_GIVEN) || e.body.end - e.body.at != count) return;
         memcpy(bytes, e.body.at, (size_t)count);
         w->tape->play->at += e.size;
-    } else if (wisp__tape_begin(w, kind)) {
+    } else if (wisp__tape_begin(w, WISP__TAPE_GIVEN)) {
         wisp__tape_raw(w, bytes, count);
         wisp__tape_end(w);
     }
 }
 
-/* By the program, inside of an update. */
-static void wisp__tape_given(wisp *w, void *bytes, int count) {
-    wisp__tape_take_over(w, WISP__TAPE_GIVEN, bytes, count);
-}
-
 /* --- tapes that begin in the middle: what came of packets is on them --- */
 
-/* The ticks of an end that follows a server are those of the tape. */
-static void wisp__tape_clock(wisp *w) {
-    wisp__clock *c = &w->clock;
-    double now[3];
-    now[0] = c->at;
-    now[1] = (double)c->tick;
-    now[2] = c->rate;
-    if (!w->tape || !w->tape->follows) return;
-    wisp__tape_take_over(w, WISP__TAPE_CLOCK, now, (int)sizeof now);
-    if (!w->tape->play || !wisp__is_within(now[0], -1e12, 1e12) ||
-        !wisp__is_within(now[1], now[0] - 1100, now[0] + 1) || !wisp__is_within(now[2], 0, 1000))
+/* Takes over a clock that the tape has, unless it makes no sense. */
+static bool wisp__tape_clock_set(wisp *w, const uint8_t *at, int bytes) {
+    wisp__clock *c = &w->clock, before = *c;
+    bool good = at && bytes == WISP__CLOCK_TAPED;
+    if (good) memcpy(&c->rate, at, WISP__CLOCK_TAPED);
+    const double all[] = { c->at, (double)c->told, (double)c->confirmed, (double)c->settled,
+                           c->origin, c->smooth, c->late, c->jitter_late, c->spacing,
+                           (double)c->rtt, (double)c->jitter };
+    for (int i = 0; i < WISP__LENGTH(all); i++) good = good && wisp__is_within(all[i], -1e12, 1e12);
+    good = good && wisp__is_within((double)c->tick, c->at - 1100, c->at + 2) &&
+           wisp__is_within(c->rate, 0, 1000);
+    if (!good) *c = before;
+    return good;
+}
+
+static void wisp__tape_clock_get(wisp *w, wisp__tape_entry e) {
+    wisp__tape_clock_set(w, e.body.at + 1, (int)(e.body.end - e.body.at) - 1);
+    w->tape->play->at += e.size;
+}
+
+/* Notes what is new of the clock of an end that follows a server. `ticks`: those of the update
+   begin, where a replay takes it over; else it does when it comes to the note. */
+static void wisp__tape_clock(wisp *w, bool ticks) {
+    wisp__tape *t = w->tape;
+    if (!t || !t->follows || (t->play && !ticks)) return;
+    if (t->play) {
+        wisp__tape_entry e = wisp__tape_next(w);
+        if (wisp__tape_is(&e, WISP__TAPE_CLOCK)) wisp__tape_clock_get(w, e);
         return;
-    c->at = now[0];
-    c->tick = (int64_t)now[1];
-    c->rate = now[2];
+    }
+    if ((!ticks && !memcmp(t->clock, &w->clock.rate, WISP__CLOCK_TAPED)) ||
+        !wisp__tape_begin(w, WISP__TAPE_CLOCK))
+        return;
+    memcpy(t->clock, &w->clock.rate, WISP__CLOCK_TAPED);
+    wisp__tape_put(t, ticks);
+    wisp__tape_raw(w, t->clock, WISP__CLOCK_TAPED);
+    wisp__tape_end(w);
 }
 
 /* An input of a player as a tick handler gets it. */
@@ -22978,6 +23170,14 @@ static void wisp__tape_leave(wisp *w) {
                                                        /* the tape does not have it */
 }
 
+/* Ends a tape that cannot be lived. */
+static void wisp__tape_stop(wisp *w, const char *why) {
+    wisp__play *p = w->tape->play;
+    p->over = p->stopped = true;
+    p->end = p->at;
+    p->damage = why;
+}
+
 static bool wisp__tape_plays(const wisp *w) { return w->tape && w->tape->play; }
 static wisp_result wisp__tape_play(wisp *w) { return (w->tape->play->update)(w); }
 
@@ -22999,7 +23199,7 @@ static void wisp__tape_given(wisp *w, void *bytes, int count) {
 static double wisp__tape_time(wisp *w, double now) { return (void)w, now; }
 static inline bool wisp__tape_lives(const wisp *w) { return (void)w, false; }
 static inline bool wisp__tape_drives(const wisp *w) { return (void)w, false; }
-static void wisp__tape_clock(wisp *w) { (void)w; }
+static void wisp__tape_clock(wisp *w, bool ticks) { (void)w, (void)ticks; }
 static const void *wisp__tape_input(wisp *w, const void *input, int *how, int bytes) {
     return (void)w, (void)how, (void)bytes, input;
 }
@@ -24840,7 +25040,7 @@ static void wisp__delta_head_put(wisp__writer *to, const wisp__encoding *e,
     if (h->distant) wisp__put(to, h->sequence >> WISP__SEQUENCE_BITS, 32 - WISP__SEQUENCE_BITS);
     if (h->whole) return;
     if (!h->in_order) wisp__put_small(to, (uint64_t)h->back - 1);
-    wisp__put(to, (uint64_t)h->older, wisp__older_bits(e));
+    if (wisp__older_bits(e)) wisp__put(to, (uint64_t)h->older, wisp__older_bits(e));
     if (e->sync) wisp__put(to, h->hash, 16);
     if (wisp__delta_needs_length(e)) wisp__put_small(to, (uint64_t)(bits + 3) / 4);
 }
@@ -24858,7 +25058,7 @@ static void wisp__delta_head_get(wisp__reader *from, const wisp__encoding *e, bo
         h->sequence |= (uint32_t)wisp__get(from, 32 - WISP__SEQUENCE_BITS) << WISP__SEQUENCE_BITS;
     if (h->whole) return;
     if (!in_order) h->back = wisp__get_small(from) + 1;
-    h->older = (int)wisp__get(from, wisp__older_bits(e));
+    if (wisp__older_bits(e)) h->older = (int)wisp__get(from, wisp__older_bits(e));
     if (e->sync) h->hash = (uint32_t)wisp__get(from, 16);
     if (!wisp__delta_needs_length(e)) return;
     h->end = (int64_t)wisp__get_small(from) * 4;
@@ -25092,7 +25292,6 @@ static wisp__encoded *wisp__message_delta_apply(wisp *w, const wisp__encoding *e
     wisp__reader data = *from, shape = *from, reader = *from;
     wisp__unpacker u = wisp__codec_received(c, &data);
     wisp__encoded *value;
-    wisp__codec_turn(c);
     u.shape = &shape;
     reader.end = (int64_t)from->size * 8;
     if (e->kind != WISP__RECORD) value = wisp__values_remake(w, &u, base->from.base, &reader);
@@ -25611,10 +25810,12 @@ static void wisp__queue_drop(wisp *w, wisp__session *s, int index, bool last, wi
     wisp__message_release(&w->chunks, m);
 }
 
+/* What was fired since the last update waits for the first time, however long ago that was. */
 static bool wisp__is_too_old(const wisp *w, const wisp__session *s, const wisp__message *m) {
     double most = w->registry.remotes[m->remote]->now.max_age;
     if (m->delivery == WISP_RELIABLE || m->state || most < 0) return false;
-    return wisp__milliseconds(w->base.time) - m->time > most * 1000 &&
+    return wisp__distance(m->order, w->before_update) < 0 &&
+           wisp__milliseconds(w->base.time) - m->time > most * 1000 &&
            w->base.time - s->peer.started > most;
 }
 
@@ -26595,7 +26796,7 @@ wisp_result wisp_use(wisp *w, const wisp_middleware *m) {
 }
 
 /* A message enters the chain; false: hooks that send are nested too deeply. */
-static bool wisp__hooks_enter(wisp *w) {
+static WISP__INLINE bool wisp__hooks_enter(wisp *w) {
     if (w->hooks.depth >= WISP__HOOK_DEPTH) {
         wisp__explain(w, WISP_E_DEPTH, "middleware sends inside of middleware, %d deep",
                       w->hooks.depth);
@@ -26605,10 +26806,10 @@ static bool wisp__hooks_enter(wisp *w) {
     return true;
 }
 
-static void wisp__hooks_leave(wisp *w) {
+static WISP__INLINE void wisp__hooks_leave(wisp *w) {
     if (--w->hooks.depth) return;
-    wisp__arena_reset(&w->hooks.arena);
-    wisp__hooks_sweep(w);
+    if (w->hooks.arena.first) wisp__arena_reset(&w->hooks.arena);
+    if (w->hooks.dead) wisp__hooks_sweep(w);
 }
 
 /* Runs one hook; the code of wisp_raise is its verdict. */
@@ -26902,6 +27103,7 @@ static void wisp__call_remove(wisp *w, wisp__pending *call) {
 static void wisp__call_link(wisp__session *s, wisp__pending *call) {
     call->session = s;
     call->id = s->next_call++;
+    call->heard = s->peer.flow.top;
     call->previous = s->calls_last;
     if (s->calls_last) s->calls_last->next = call;
     else s->calls_first = call;
@@ -26961,6 +27163,16 @@ static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low, wisp__cred
     while (call && call->id != id && wisp__pay(credit, WISP__PRICE_STEP))
         call = from_floor <= to_end ? call->next : call->previous;
     return call && call->id == id ? call : NULL;
+}
+
+/* May the state of a packet have the effect of an optimistic call whose answer is not here? It has
+   not if no packet since the call is missing: an answer goes before the state. */
+static bool wisp__calls_unclear(const wisp *w, const wisp__session *s, uint64_t number) {
+    wisp__pending *call = w->calls.attempts && !w->base.reliable ? s->calls_first : NULL;
+    while (call && call->remote != WISP__ON_OPERATION) call = call->next;
+    while (call && call->heard + 1 < number && wisp__flow_seen(&s->peer.flow, call->heard + 1))
+        call->heard++;
+    return call && call->heard + 1 < number;
 }
 
 static wisp__pending *wisp__call_of(wisp *w, uint32_t handle) {
@@ -28115,9 +28327,10 @@ static void wisp__announce_news(wisp *w) {
  *   (replica).
  * ================================== */
 
-/* AGE: ticks; an older row counts as of now. */
-enum { WISP__OBJECT_AGE = 1 << 30, WISP__OBJECT_BACK = 63, WISP__OBJECT_MOVES = 127,
-       WISP__OBJECT_INDEX = 0xffff, WISP__OBJECT_ALL = 0xffff, WISP__PLACES_REST = 256 };
+/* AGE: ticks; an older row counts as of now. APART: ticks, between a base and the row before it. */
+enum { WISP__OBJECT_AGE = 1 << 30, WISP__OBJECT_BACK = 63, WISP__OBJECT_APART = 2,
+       WISP__OBJECT_MOVES = 127, WISP__OBJECT_INDEX = 0xffff, WISP__OBJECT_ALL = 0xffff,
+       WISP__PLACES_REST = 256 };
 
 static int64_t wisp__ticks_of(double ticks) { return (int64_t)wisp__clamp(ticks, -4e18, 4e18); }
 
@@ -28150,10 +28363,13 @@ static inline wisp__kept_row *wisp__kept_last(const wisp__kept_rows *k) {
     return k->count ? wisp__kept_at(k, k->count - 1) : NULL;
 }
 
-/* NULL: none of this tick. */
+/* NULL: none of this tick. Most often there is one of each tick up to the last. */
 static wisp__kept_row *wisp__kept_of_tick(const wisp__kept_rows *k, uint32_t tick) {
-    int first = 0, end = k->count;
-    while (first < end) {
+    const wisp__kept_row *last = wisp__kept_last(k);
+    int first = 0, end = k->count, ago = last ? (int)wisp__distance(last->tick, tick) : -1;
+    if (ago < 0) return NULL;
+    if (ago < end && wisp__kept_at(k, end - 1 - ago)->tick == tick) first = end - 1 - ago;
+    else while (first < end) {
         int middle = (first + end) / 2;
         if (wisp__distance(wisp__kept_at(k, middle)->tick, tick) < 0) first = middle + 1;
         else end = middle;
@@ -28281,22 +28497,31 @@ static wisp__object *wisp__object_named(const wisp *w, uint32_t id) {
     return o && o->alias == alias ? o : NULL;
 }
 
+/* Room for `larger` aliases, a power of two. */
+static bool wisp__aliases_grow(wisp *w, int larger) {
+    wisp__objects *all = &w->objects;
+    int room = all->alias_room;
+    wisp__object **aliases =
+        larger > WISP__OBJECT_INDEX ? NULL : (wisp__object **)wisp__alloc_items(
+                                                 &w->base, larger, sizeof *aliases);
+    if (!aliases) return false;
+    for (int i = 0; i < room; i++)
+        if (all->aliases[i]) aliases[all->aliases[i]->alias & (larger - 1)] = all->aliases[i];
+    wisp__free(&w->base, all->aliases, (size_t)room * sizeof *aliases);
+    all->aliases = aliases;
+    all->alias_room = larger;
+    return true;
+}
+
 /* Gives an object its alias as its id. false: no memory, or too many have one. */
 static bool wisp__alias_give(wisp *w, wisp__object *o) {
     wisp__objects *all = &w->objects;
-    int room = all->alias_room, larger = room ? 2 * room : 16;
-    if (2 * (all->alias_count + 1) > room) {
-        wisp__object **aliases =
-            larger > WISP__OBJECT_INDEX ? NULL : (wisp__object **)wisp__alloc_items(
-                                                     &w->base, larger, sizeof *aliases);
-        if (!aliases) return false;
-        for (int i = 0; i < room; i++)
-            if (all->aliases[i]) aliases[all->aliases[i]->alias & (larger - 1)] = all->aliases[i];
-        wisp__free(&w->base, all->aliases, (size_t)room * sizeof *aliases);
-        all->aliases = aliases;
-        all->alias_room = larger;
-    }
+    int room = all->alias_room;
+    if (2 * (all->alias_count + 1) > room && !wisp__aliases_grow(w, room ? 2 * room : 16))
+        return false;
     while (!++all->alias || all->aliases[all->alias & (all->alias_room - 1)]) {}
+    if (!wisp__tape_has(w, &all->alias, 2)) wisp__tape_came(w, &all->alias, 2);
+    if (!all->alias || all->aliases[all->alias & (all->alias_room - 1)]) return false;
     all->aliases[all->alias & (all->alias_room - 1)] = o;
     all->alias_count++;
     o->alias = all->alias;
@@ -29013,7 +29238,7 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
 typedef struct wisp__row_times {
     uint32_t age, back, older;
     uint8_t span;  /* as in wisp__kept_row */
-    bool jumps, plain;
+    bool jumps : 1, plain : 1;
 } wisp__row_times;
 
 /* What the records of a packet so far make likely of the next one, on both ends. */
@@ -29166,7 +29391,7 @@ static void wisp__note_due(wisp *w, wisp__session *s, wisp__note *n) {
     if (wisp__note_waits(n)) return;
     a->open += !n->open;
     n->open = true;
-    wisp__note_foresee(w, a, n);
+    if (w->journal.predicts) wisp__note_foresee(w, a, n);
     if (n->due) return;
     if (wisp__grow(&w->base, WISP__ARRAY(a->due, a->due_room), a->due_count + 1, 1 << 20)) {
         w->objects.starved = true;
@@ -29203,11 +29428,11 @@ static void wisp__note_number(wisp__audience *a, wisp__note *n) {
 /* A peer is to know an object. */
 static void wisp__note_add(wisp *w, wisp__session *s, wisp__object *o) {
     wisp__audience *a = wisp__audience_of(w, s);
-    wisp__note *n = wisp__notes_grow(w, a)
+    wisp__note *n = !wisp__tape_drives(w) && wisp__notes_grow(w, a)
                         ? (wisp__note *)wisp__chunk_take(&w->chunks, sizeof *n) : NULL;
     wisp__known *known;
     if (!n) {
-        w->objects.starved = true;
+        w->objects.starved = !wisp__tape_drives(w);
         return;
     }
     memset(n, 0, sizeof *n);
@@ -29326,7 +29551,7 @@ static inline const wisp__encoded *wisp__note_row(const wisp__note *n) {
     return form ? wisp__object_shown(n->object, form)->row : n->object->row;
 }
 
-static int64_t wisp__note_tick(const wisp__note *n) {
+static inline int64_t wisp__note_tick(const wisp__note *n) {
     int form = wisp__note_form(n);
     if (n->object->from) return n->object->owned ? n->object->owned->tick : 0;
     return form ? wisp__object_shown(n->object, form)->tick : n->object->tick;
@@ -29387,7 +29612,7 @@ static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__k
     wisp__note_passed(w, n, (uint16_t)(as - sent.back));
     n->base = sent.row;
     n->base_sequence = as;
-    n->based = true;
+    n->based = wisp__note_sent(n, as)->based = true;
     n->rested = sent.rests;
     if (sent.described == (uint8_t)n->object->description && !n->provisional) n->described = true;
     if (n->described && n->owns && n->object->claimed) {
@@ -29431,6 +29656,14 @@ static bool wisp__note_wants(const wisp__note *n) {
                                          !(o->of->desc.extrapolate > 0))))))
         return false;
     return !wisp__note_flies(n);
+}
+
+/* The same will be called with outcomes: what they read of several is fetched at once. */
+static void wisp__object_outcome_fetch(const wisp *w, const wisp__session *s, uint32_t number) {
+    const wisp__note *n = wisp__note_of(w, s, (int)(number >> 16));
+    if (!n) return;
+    WISP__FETCH(n->object);
+    if (n->flight.count) WISP__FETCH(wisp__kept_at(&n->flight, 0)->row);
 }
 
 /* The packet with a record was acked or lost. */
@@ -29533,6 +29766,19 @@ static wisp__row_bits wisp__object_wire(wisp *w, wisp__object *o, int form, wisp
     return out;
 }
 
+/* The row before the base that tells how the object moves: of those that were bases, which the peer
+   is sure to have, the nearest that is far enough for the steps of the numbers not to matter.
+   NULL: none. */
+static const wisp__kept_row *wisp__note_older(const wisp__note *n, const wisp__kept_row *base) {
+    for (int back = 1; back <= base->back; back++) {
+        const wisp__kept_row *at = wisp__note_sent(n, (uint16_t)(n->base_sequence - back));
+        bool last = back == base->back;
+        if (at && at->row && at->based && (last || base->tick - at->tick >= WISP__OBJECT_APART))
+            return at;
+    }
+    return NULL;
+}
+
 /* The rows that the next one can be made from, and their times. */
 static wisp__row_times wisp__note_bases(const wisp *w, const wisp__note *n, wisp__bases *from) {
     const wisp__object *o = n->object;
@@ -29541,12 +29787,11 @@ static wisp__row_times wisp__note_bases(const wisp *w, const wisp__note *n, wisp
     int64_t tick = wisp__note_tick(n);
     uint32_t since = shown ? shown->since : o->since, moves = (uint32_t)tick - since;
     uint16_t ago = (uint16_t)(n->sequence - n->base_sequence);
-    const wisp__kept_row *base = NULL, *older = NULL;
+    const wisp__kept_row *base = NULL, *older;
     wisp__row_times t = { (uint32_t)(w->clock.tick - tick), 0, 0, 0, false, false };
     memset(from, 0, sizeof *from);
     if (n->based && ago <= WISP__OBJECT_BACK) base = wisp__note_sent(n, n->base_sequence);
-    if (base && base->back && ago + base->back <= WISP__OBJECT_BACK)
-        older = wisp__note_sent(n, (uint16_t)(n->base_sequence - base->back));
+    older = base && ago + base->back <= WISP__OBJECT_BACK ? wisp__note_older(n, base) : NULL;
     if (base) t.back = (uint32_t)tick - base->tick;
     if (older) t.older = base->tick - older->tick;
     if (!t.back || t.back > WISP__OBJECT_AGE) t.back = t.older = 0;
@@ -29927,6 +30172,8 @@ static void wisp__notes_again(wisp *w, wisp__session *s, wisp__audience *a) {
 static void wisp__on_models(wisp__reading *r) {
     const wisp__audience *a = wisp__audience_of(r->w, r->s);
     uint64_t number = (uint64_t)wisp__frame_get_number(&r->from);
+    if (a && !wisp__pay_each(&r->w->content.credit, a->models_room, WISP__PRICE_STEP))
+        wisp__break_unpaid(r);
     for (int i = 0; a && i < a->models_room && !r->from.failed; i++) {
         wisp__kept_models *k = a->models[i];
         if (!k || k->pending < 0 || (k->made[k->pending] & 0xffff) != number) continue;
@@ -29988,13 +30235,14 @@ static void wisp__assets_lost(wisp *w, int index) {
 /* --- the order --- */
 
 /* May an object go to a peer now? Until the peer is known to have it each record is a whole one:
-   what changes goes every second tick, between which a view finds its way. */
+   what changes goes every second tick, between which a view finds its way. Not so what the peer
+   predicts: a tick is confirmed by packets that have all of that. */
 static bool wisp__note_may(const wisp *w, const wisp__session *s, const wisp__note *n) {
     const wisp__class *c = n->object->of;
     uint32_t now = wisp__milliseconds(w->base.time);
     double hold = c->rate > 0 ? 1000 / c->rate : 0;
     if ((!n->object->row && !n->object->dead) || !wisp__class_bound(w, s, c)) return false;
-    if (!n->based && n->sent)
+    if (!n->based && n->sent && !n->foreseen)
         hold = wisp__max(hold, wisp__min(s->peer.flow.rtt * 1250, 1600 / w->clock.rate));
     return !n->sent || wisp__note_ends(n) || (double)(now - n->sent) >= hold;
 }
@@ -30093,6 +30341,11 @@ static void wisp__objects_order(wisp *w, wisp__session *s) {
     a->ready = 0;
     for (int i = 0; i < a->due_count && !w->objects.settling; i++) {
         wisp__due due = a->due[i];
+        if (i + 8 < a->due_count) WISP__FETCH(a->due[i + 8].note);
+        if (i + 4 < a->due_count) WISP__FETCH(a->due[i + 4].note->object);
+        WISP__FETCH(due.note->object->row);
+        WISP__FETCH(due.note->flight.rows);
+        WISP__FETCH(due.note->base);
         if (wisp__note_unseen(due.note) || wisp__note_waits(due.note)) {
             due.note->due = false;
             a->due[i--] = a->due[--a->due_count];
@@ -30136,6 +30389,10 @@ static inline void wisp__objects_order(wisp *w, wisp__session *s) { (void)w, (vo
 static inline void wisp__audiences_tick(wisp *w) { (void)w; }
 static inline bool wisp__tick_due(const wisp *w, const wisp__session *s, const wisp__audience *a) {
     return (void)w, (void)s, (void)a, false;
+}
+static inline void wisp__object_outcome_fetch(const wisp *w, const wisp__session *s,
+                                              uint32_t number) {
+    (void)w, (void)s, (void)number;
 }
 static inline void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
     (void)w, (void)s, (void)number, (void)arrived;
@@ -30428,25 +30685,34 @@ static bool wisp__zone_grow(wisp *w, wisp__zone *zone) {
     return true;
 }
 
+static bool wisp__line_holds(const wisp__zones *g, int32_t line, float at) {
+    double from = line * g->side;
+    return (double)at >= from && (double)at < from + g->side;
+}
+
 /* Puts an object into its zone. */
 static void wisp__presence_link(wisp *w, wisp__presence *p) {
     const wisp__zones *g = &w->objects.zones;
-    wisp__site site = { p->at, (int)(p->object->id & WISP__OBJECT_INDEX), p };
-    wisp__zone *zone;
+    wisp__site site;
+    wisp__zone *zone = p->zone;
     int32_t at[3];
     if (!p->placed || g->side <= 0) return;
+    if (zone && wisp__line_holds(g, zone->at[0], p->at.x) &&
+        wisp__line_holds(g, zone->at[1], p->at.y) && wisp__line_holds(g, zone->at[2], p->at.z)) {
+        zone->sites[p->site].at = p->at;
+        return;
+    }
     at[0] = wisp__zones_line(g, (double)p->at.x);
     at[1] = wisp__zones_line(g, (double)p->at.y);
     at[2] = wisp__zones_line(g, (double)p->at.z);
-    if (p->zone && memcmp(p->zone->at, at, sizeof at) == 0) {
-        p->zone->sites[p->site].at = p->at;
-        return;
-    }
     wisp__presence_unlink(w, p);
     zone = wisp__zone_at(w, at);
     if (!zone || !wisp__zone_grow(w, zone)) return;
     p->zone = zone;
     p->site = zone->count;
+    site.at = p->at;
+    site.index = (int)(p->object->id & WISP__OBJECT_INDEX);
+    site.presence = p;
     zone->sites[zone->count++] = site;
 }
 
@@ -31111,17 +31377,23 @@ static wisp_result wisp__object_row(wisp *w, wisp__object *o, void *image, wisp_
     const wisp__program *program = wisp__class_program(w, o->of);
     wisp__unpacker u = wisp__codec_unpacker(c, &c->scratch, NULL, c->base->limits.message_values);
     wisp__row made = { NULL, 0, 0, 0 };
-    wisp_result result;
+    bool fixed = program->flat && !program->body->slot_count;  /* all rows have one size */
+    wisp_result result = WISP_OK;
     *row = program == &wisp__any ? o->of->property->row : NULL;
     if (*row) (*row)->references++;
     if (*row) return WISP_OK;
-    result = wisp__row_load(&u, program, image, &made);
+    if (fixed) *row = wisp__encoded_new(w, (unsigned)program->flat * sizeof *made.words);
+    if (*row) made = wisp__encoded_as_row(*row);
+    if (!fixed) result = wisp__row_load(&u, program, image, &made);
+    else if (!*row) result = WISP_E_MEMORY;
+    else if (!wisp__flat_load(program, (uint8_t *)image, &made, true)) result = WISP_E_INVALID;
     if (!result && made.bits > 8 * (int64_t)WISP__ROW_BYTES) result = WISP_E_TOO_BIG;
-    if (!result) *row = wisp__encoded_row(w, &made);
-    if (!result && !*row) result = WISP_E_MEMORY;
-    if (*row) (*row)->bits = made.bits;
-    if (*row) (*row)->values = WISP__FORM_ALL + 1;
-    if (*row) result = wisp__row_store(&u, program, made, image);
+    if (!result && !fixed && !(*row = wisp__encoded_row(w, &made))) result = WISP_E_MEMORY;
+    if (!result) {
+        (*row)->bits = made.bits;
+        (*row)->values = WISP__FORM_ALL + 1;
+        if (!fixed) result = wisp__row_store(&u, program, made, image);
+    }
     wisp__arena_reset(&c->scratch);
     return result;
 }
@@ -31285,9 +31557,10 @@ static wisp_result wisp__object_now(wisp *w, wisp__object *o, wisp__encoded **ro
 static bool wisp__journal_note_object(wisp *w, wisp__object *o, int kind) {
     wisp__journal *j = &w->journal;
     wisp__encoded *row = NULL;
-    bool ahead = o->ahead || (o->from && !wisp__object_decides(w, o));
     wisp__change *e;
+    bool ahead;
     if (!j->open || (kind == WISP__CHANGE_EDIT && o->noted == j->open->number)) return true;
+    ahead = o->ahead || (o->from && !wisp__object_decides(w, o));
     if ((ahead && kind <= WISP__CHANGE_SPAWN && !wisp__ahead_make(w, o)) ||
         (kind == WISP__CHANGE_EDIT && wisp__object_now(w, o, &row))) {
         wisp__encoded_release(w, row);
@@ -31700,14 +31973,23 @@ static void wisp__objects_again(wisp *w) {
     }
 }
 
+/* All that a commit reads of the next object is far apart. */
+static inline void wisp__object_fetch(const wisp__object *o) {
+    if (!o) return;
+    for (size_t at = 0; at <= sizeof *o; at += 64) WISP__FETCH((const char *)o + at);
+}
+
 /* At the end of a tick. An object that has sent a row in it waits for the next, as rows are named
    by their ticks. */
 static void wisp__objects_commit(wisp *w) {
     wisp__object *later = NULL;
     if (w->objects.starved) wisp__objects_again(w);
     while (w->objects.edited) {
-        wisp__object *o = w->objects.edited;
-        w->objects.edited = o->next_edited;
+        wisp__object *o = w->objects.edited, *next = o->next_edited;
+        w->objects.edited = next;
+        WISP__FETCH(o->row);
+        WISP__FETCH(o->notes);
+        wisp__object_fetch(next);
         if (o->dead) {
             o->edited = false;
         } else if (o->went == (uint32_t)w->clock.tick) {
@@ -31773,6 +32055,7 @@ static bool wisp__spawn_asks(const wisp *w, const wisp__class *c) {
 /* May an end spawn an object at its server? */
 static wisp_result wisp__spawn_may(wisp *w, const wisp__class *c, int owner) {
     bool owners = c->desc.authority == WISP_AUTHORITY_OWNER, full = false;
+    wisp__session *server = wisp__session_of(w, wisp_server());  /* NULL: it has just gone */
     int waits = 0;
     if (c->property || (!owners && !c->desc.predict))
         return wisp__explain(w, WISP_E_UNSUPPORTED, "this end sees the objects of a server, which "
@@ -31780,12 +32063,12 @@ static wisp_result wisp__spawn_may(wisp *w, const wisp__class *c, int owner) {
     if (!owners && !w->objects.ticking)
         return wisp__explain(w, WISP_E_UNSUPPORTED, "a predicted spawn is made in a tick handler, "
                              "as the server makes it");
-    if (w->objects.lost || !wisp_me(w).id)
+    if (w->objects.lost || !server || !wisp_me(w).id)
         return wisp__explain(w, WISP_E_AGAIN, "the server has not told yet who this end is");
     if (owner != wisp_me(w).id)
         return wisp__explain(w, WISP_E_AUTHORITY, "this end is player %d, and does not spawn for "
                              "player %d", wisp_me(w).id, owner);
-    if (!wisp__objects_follow(w, wisp__session_of(w, wisp_server())))
+    if (!wisp__objects_follow(w, server))
         return wisp__explain(w, WISP_E_UNSUPPORTED, "this end has objects of another server");
     for (const wisp__object *o = w->objects.claims; o; o = o->next_look) {
         uint16_t ago = (uint16_t)(w->objects.ordinal + 1 - o->ordinal);
@@ -31921,7 +32204,7 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
 static wisp_result wisp__object_parts_up(wisp *w, wisp__object *o) {
     if (!o->notes && wisp__audience_open(w, w->objects.server))
         wisp__note_add(w, w->objects.server, o);
-    return o->notes ? WISP_OK : wisp__no_more_memory(w);
+    return o->notes || wisp__tape_drives(w) ? WISP_OK : wisp__no_more_memory(w);
 }
 
 wisp_result wisp_despawn(wisp *w, wisp_object handle) {
@@ -32587,6 +32870,7 @@ wisp_result wisp_property(wisp *w, const char *name, const wisp_property_desc *d
 }
 
 static void wisp__properties_free(wisp *w) {
+    wisp__journal_free(w);  /* it has changes of theirs */
     for (int i = 0; i < w->objects.class_count; i++) {
         wisp__property *p = w->objects.classes[i]->property;
         if (p) wisp__encoded_release(w, p->row);
@@ -32619,9 +32903,10 @@ static int wisp__object_get_tags(wisp__reading *r, char tags[][WISP__TAG_NAME + 
     while (wisp__get(&r->from, 1) && !r->from.failed) {
         int length = (int)wisp__get(&r->from, 5);
         if (count == WISP__OBJECT_TAGS || !length) r->from.failed = true;
+        else memset(tags[count], 0, sizeof tags[count]);
         for (int i = 0; i < length && !r->from.failed; i++)
             tags[count][i] = (char)wisp__get(&r->from, 8);
-        if (!r->from.failed) tags[count++][length] = 0;
+        if (!r->from.failed) count++;
     }
     if (!wisp__pay_each(&r->w->content.credit, count * WISP__TAGS / 8, WISP__PRICE_STEP))
         r->from.failed = true;
@@ -32630,19 +32915,19 @@ static int wisp__object_get_tags(wisp__reading *r, char tags[][WISP__TAG_NAME + 
 
 /* What stands before the row of an object. */
 typedef struct wisp__object_head {
-    int index;
-    bool described, gone, frozen;
-    uint16_t generation;  /* of these */
-    uint16_t owner, changes;  /* and what follows: of a description */
-    uint8_t turn;
-    bool claimed;
-    uint32_t spawn_tick;
-    uint16_t ordinal;
     wisp__class *of;
     wisp__encoding *encoding;
     const wisp__program *program;  /* of the row */
+    int index;  /* what follows is on tapes as it is */
+    bool described : 1, gone : 1, frozen : 1;
+    bool claimed : 1;
+    bool adaptive : 1;  /* so are the rows that the server sends */
+    uint16_t generation;  /* of these */
+    uint16_t owner, changes;  /* and what follows: of a description */
+    uint8_t turn;
+    uint32_t spawn_tick;
+    uint16_t ordinal;
     wisp__row_times times;
-    bool adaptive;  /* so are the rows that the server sends */
     int tag_count;
     char tags[WISP__OBJECT_TAGS][WISP__TAG_NAME + 1];
 } wisp__object_head;
@@ -32763,7 +33048,12 @@ static bool wisp__claim_tell(wisp__reading *r, const wisp__object_head *h,
     o->described = h->encoding ? h->encoding->described : NULL;
     place->object = o;
     place->tick = r->tick;
-    if (!o->of->desc.authority) o->made = false;
+    if (!o->of->desc.authority) {
+        bool held = o->held;  /* despawned as a prediction: from now on it hides */
+        o->made = false;
+        if (held) wisp__object_unhold(w, o);
+        o->held = held;
+    }
     if (o->dead && o->of->desc.authority) {  /* it goes there too */
         wisp__claim_end(w, o);
         wisp__note_add(w, r->s, o);
@@ -32829,7 +33119,8 @@ static void wisp__object_retag(wisp *w, wisp__object *o, char tags[][WISP__TAG_N
 /* The server tells another state of an object that is edited here, or another owner. */
 static void wisp__object_overruled(wisp *w, wisp__object *o) {
     wisp__note *n = o->notes;
-    o->overruled = o->overruled || o->made || o->predicted;
+    o->overruled = o->overruled || o->made || o->predicted ||
+                   (o->edited && !wisp__object_decides(w, o));
     o->made = false;
     if (!n) return;
     /* of _ANYONE the note stays: its sequences go on */
@@ -32841,14 +33132,13 @@ static void wisp__object_overruled(wisp *w, wisp__object *o) {
 }
 
 /* The same, unless the server tells that this end itself has set a property of anyone: it goes on
-   from its own value. */
+   from its own value. A value that is still to be sent stays. */
 static void wisp__object_turned(wisp *w, wisp__object *o) {
     wisp__property *p = o->of->property;
-    bool keeps = p && p->claimed && o->owner == wisp_me(w).id;
-    bool made = o->made;
-    if (p) p->claimed = keeps;
+    bool ours = p && p->claimed && o->owner == wisp_me(w).id, made = o->made;
+    if (p) p->claimed = ours || (p->claimed && o->edited);
     wisp__object_overruled(w, o);
-    if (!keeps || !made) return;
+    if (!ours || !made) return;
     o->made = true;
     o->overruled = false;
     wisp__object_up(w, o);
@@ -33186,23 +33476,126 @@ static void wisp__owned_got(wisp__reading *r, wisp__object *o, wisp__kept_row *g
     wisp__encoded_release(w, got->row);
 }
 
-/* Reads the row of an object, which may be NULL. */
-static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__object_head *h,
-                                bool anew) {
+/* --- on a tape that begins in the middle --- */
+
+#ifndef WISP_NO_TAPE
+
+enum { WISP__TAPED_FORM = 7, WISP__TAPED_ONCE = 8, WISP__TAPED_FOREIGN = 16 };
+
+/* A row, or NULL, as it goes whole, in the tape's memory: form of it (or all ones) and the bits
+   above, its record, that of what goes once. */
+static const void *wisp__tape_row(wisp *w, const wisp__object *o, const wisp__encoded *row,
+                                  const wisp__encoded *once, int *bytes) {
+    const wisp__program *program = wisp__class_program(w, o->of);
+    int form = row ? row->values - 1 : WISP__TAPED_FORM;
+    wisp__writer to = wisp__writer_on(wisp__arena_take(&w->base, &w->tape->arena,
+                                                       2 * WISP__ROW_BYTES + 4 * WISP__SLACK),
+                                      2 * WISP__ROW_BYTES + WISP__SLACK);
+    *bytes = 0;
+    if (!to.bytes) return NULL;
+    wisp__put(&to, (unsigned)form | (row && once ? WISP__TAPED_ONCE : 0u) |
+                   (o->described && o->described->program != program ? WISP__TAPED_FOREIGN : 0u),
+              8);
+    if (row && program == &wisp__any)
+        wisp__put_bits(&to, (const uint8_t *)row->bytes, row->bits);
+    else if (row) wisp__row_write(&w->base, program->forms[form], wisp__encoded_as_row(row), &to);
+    wisp__put_align(&to);
+    if (row && once)
+        wisp__row_write(&w->base, program->forms[form + WISP__FORM_ONCE],
+                        wisp__encoded_as_row(once), &to);
+    *bytes = (int)((to.at + 7) / 8);
+    return to.bytes;
+}
+
+/* The same back, where r->from stands. NULL: none, or malformed. */
+static wisp__encoded *wisp__tape_row_get(wisp__reading *r, const wisp__object *o, bool made,
+                                         wisp__encoded **once) {
+    const wisp__program *program = wisp__class_program(r->w, o->of);
+    int how = (int)wisp__get(&r->from, 8), form = how & WISP__TAPED_FORM;
+    wisp__encoded *row;
+    *once = NULL;
+    if (how & WISP__TAPED_FOREIGN)
+        wisp__tape_stop(r->w, "has objects of a server that has another schema for them");
+    if (r->from.failed || form > WISP__FORM_OWNER || !program->forms[form] ||
+        (program != &wisp__any && !!program->audience != !!form && !made))
+        return NULL;
+    row = wisp__object_get_record(r, program, form);
+    wisp__skip(&r->from, -r->from.at & 7);
+    if (how & WISP__TAPED_ONCE && form && program->forms[form + WISP__FORM_ONCE])
+        *once = wisp__object_get_record(r, program, form + WISP__FORM_ONCE);
+    return row;
+}
+
+/* Notes what a server has told of an object, or that an index is gone. No row: it was malformed. */
+static void wisp__tape_told(wisp__reading *r, const wisp__object_head *h, const wisp__object *o,
+                            const wisp__encoded *got, const wisp__encoded *once) {
     wisp *w = r->w;
+    const void *row = NULL;
+    int bytes = 0, head = (int)(offsetof(wisp__object_head, tags) -
+                                offsetof(wisp__object_head, index)) +
+                          h->tag_count * (int)sizeof h->tags[0];
+    if (!wisp__tape_lives(w)) return;
+    wisp__arena_reset(&w->tape->arena);
+    if (o && !r->from.failed) row = wisp__tape_row(w, o, got, once, &bytes);
+    WISP__TAPED(w, "told:rdbb", o ? w->registry.remotes[o->of->remote] : NULL, NULL,
+                (double)r->tick, (const void *)&h->index, head, row, bytes);
+}
+
+#else
+
+static wisp__encoded *wisp__tape_row_get(wisp__reading *r, const wisp__object *o, bool made,
+                                         wisp__encoded **once) {
+    return (void)r, (void)o, (void)made, (void)once, NULL;
+}
+
+static void wisp__tape_told(wisp__reading *r, const wisp__object_head *h, const wisp__object *o,
+                            const wisp__encoded *got, const wisp__encoded *once) {
+    (void)r, (void)h, (void)o, (void)got, (void)once;
+}
+
+#endif
+
+/* Takes a row that was read, and (or NULL) what goes once, over their references. */
+static void wisp__object_row_got(wisp__reading *r, wisp__object *o, const wisp__object_head *h,
+                                 wisp__kept_row *got, wisp__encoded *once) {
+    wisp *w = r->w;
+    wisp__row_times t = h->times;
+    if (!o->frozen && r->tick < w->objects.places[o->id & WISP__OBJECT_INDEX].tick) {
+        wisp__encoded_release(w, once);  /* of the time before it came back */
+        wisp__encoded_release(w, got->row);
+        return;
+    }
+    if (once && got->row && (!o->row || r->tick - t.age >= o->tick)) {
+        if (!o->once || !wisp__encoded_same(o->once, once))
+            wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
+        wisp__encoded_release(w, o->once);
+        o->once = once;
+    } else {
+        wisp__encoded_release(w, once);
+    }
+    wisp__object_got(r, o, got, r->tick - t.age, t, h->described && !t.back);
+}
+
+/* Reads the row of an object, which may be NULL, or dead. */
+static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__object_head *h) {
+    wisp *w = r->w;
+    const wisp__object *told = o && o->from ? o : NULL;
     const wisp__program *program = h->program;
     wisp__row_times t = h->times;
     wisp__encoded *once = NULL;
     wisp__owned *owned = o && !o->from ? o->owned : NULL;
     int64_t at = r->from.at;
     wisp__kept_row got;
+    if (o && o->dead) o = NULL;
     memset(&got, 0, sizeof got);
     got.used = true;
     got.jumps = t.jumps;
     got.span = t.span;
     got.tick = (uint32_t)r->tick - t.age;
-    got.row = r->from.failed ? NULL : wisp__object_get_row(
-                                           r, owned ? &owned->rows : o ? &o->kept : NULL, h, &once);
+    if (!r->from.failed)
+        got.row = told && wisp__tape_drives(w) ? wisp__tape_row_get(r, told, false, &once)
+                  : wisp__object_get_row(r, owned ? &owned->rows : o ? &o->kept : NULL, h, &once);
+    if (told) wisp__tape_told(r, h, told, got.row, once);
     if (owned && got.row && program->audience &&
         got.row->values != wisp__owner_form(program) + 1)
         wisp__break(r, "a row of an object for another audience");
@@ -33214,18 +33607,12 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__o
     }
     if (o) wisp__class_stats(w, o->of)->messages_received++;
     if (o) wisp__class_stats(w, o->of)->bits_received += (uint64_t)(r->from.at - at);
-    if (o && !owned && !o->frozen && r->tick < w->objects.places[o->id & WISP__OBJECT_INDEX].tick)
-        o = NULL;  /* of the time before it came back */
-    if (o && !owned && once && got.row && (!o->row || r->tick - t.age >= o->tick)) {
-        if (!o->once || !wisp__encoded_same(o->once, once))
-            wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
-        wisp__encoded_release(w, o->once);
-        o->once = once;
-    } else {
-        wisp__encoded_release(w, once);
+    if (o && !owned) {
+        wisp__object_row_got(r, o, h, &got, once);
+        return true;
     }
+    wisp__encoded_release(w, once);
     if (owned) wisp__owned_got(r, o, &got, t);
-    else if (o) wisp__object_got(r, o, &got, r->tick - t.age, t, anew);
     else wisp__encoded_release(w, got.row);
     return true;
 }
@@ -33249,19 +33636,17 @@ static bool wisp__on_object_gone(wisp__reading *r, const wisp__object_head *h, w
     return true;
 }
 
-/* Reads a record of a server. */
-static bool wisp__on_object(wisp__reading *r, wisp__object_head *h,
-                            wisp__records *all) {
-    wisp__object *o;
-    if (!wisp__object_get_head(r, h, all)) return false;
-    o = wisp__object_at(r->w, h->index);
+/* Reads a record of a server behind its head. */
+static bool wisp__on_object(wisp__reading *r, wisp__object_head *h) {
+    wisp__object *o = wisp__object_at(r->w, h->index);
     if (o && (!o->from || o->dead)) o = NULL;
-    if (h->gone) return wisp__on_object_gone(r, h, o);
-    if (h->described) {
-        o = wisp__object_described(r, h);
-        return h->program && wisp__on_object_row(r, o && o->dead ? NULL : o, h, !h->times.back);
+    if (h->gone) {
+        wisp__tape_told(r, h, NULL, NULL, NULL);
+        return wisp__on_object_gone(r, h, o);
     }
-    if (h->program) return wisp__on_object_row(r, o, h, false);
+    if (h->described) o = wisp__object_described(r, h);
+    if (h->program) return wisp__on_object_row(r, o, h);
+    if (h->described) return false;
     wisp__objects_unread(r);
     return false;
 }
@@ -33318,7 +33703,7 @@ static bool wisp__on_spawn(wisp__reading *r, wisp__object_head *h) {
     if (o && (!o->asked || !wisp__owned_make(w, o) || h->of != o->of || h->turn != o->turn))
         o = NULL;
     if (o) o->owned->sure = true;
-    good = h->gone || (h->program && wisp__on_object_row(r, o, h, false));
+    good = h->gone || (h->program && wisp__on_object_row(r, o, h));
     if (made && !(made->owned && made->owned->rows.count)) {  /* it has to come again */
         *last = (uint16_t)(ordinal - 1);
         made->claimed = false;
@@ -33329,13 +33714,11 @@ static bool wisp__on_spawn(wisp__reading *r, wisp__object_head *h) {
 }
 
 /* Reads a record of a peer that has joined, about an object of ours that it owns. */
-static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
-                                   wisp__records *all) {
+static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h) {
     wisp *w = r->w;
     wisp__class *c;
     wisp__object *o;
     bool turn;
-    if (!wisp__object_get_head(r, h, all)) return false;
     if ((h->described || h->gone) && !h->generation) return wisp__on_spawn(r, h);
     c = h->index < w->objects.made ? w->objects.places[h->index].of : NULL;
     o = wisp__object_of_owner(r, h);
@@ -33357,7 +33740,7 @@ static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
     if (o && (!o->owned || (h->described && !turn) ||
               (h->program == &wisp__any) != (wisp__class_program(w, o->of) == &wisp__any)))
         o = NULL;
-    return wisp__on_object_row(r, o, h, false);
+    return wisp__on_object_row(r, o, h);
 }
 
 /* The handler has spawned an object with this result. */
@@ -33590,6 +33973,7 @@ static void wisp__claim_refuse(wisp *w, wisp__object *o, wisp_result why) {
     if (o->notes) wisp__note_remove(w, w->objects.server, o->notes);
     wisp__claim_end(w, o);
     o->refused = (int16_t)why;
+    if (o->held) wisp__object_unhold(w, o);  /* its despawn is not to be put back */
     if (!o->dead) wisp__object_end(w, o);
 }
 
@@ -33604,11 +33988,25 @@ static void wisp__claims_confirmed(wisp *w) {
     }
 }
 
-/* Reads the objects of a packet, with which it ends. */
+/* The objects of a packet have been read; the last ticks of which all is here, now. */
+static void wisp__objects_read(wisp *w, int64_t confirmed, int64_t settled) {
+    wisp__clock *c = &w->clock;
+    wisp__tape_clock(w, false);
+    WISP__TAPED_CAUSE(w, "told all:dd", (double)confirmed, (double)settled);
+    if (confirmed > c->confirmed) c->confirmed = confirmed;
+    if (settled > c->settled) {
+        c->settled = settled;
+        wisp__claims_confirmed(w);
+    }
+    wisp__objects_tell(w);
+    wisp__properties_run(w);
+}
+
+/* Reads the objects that end a packet. */
 static void wisp__on_objects(wisp__reading *r) {
     wisp__records all = wisp__records_begin();
     wisp__object_head h;
-    bool good = true;
+    bool good = true, follows, settles;
     bool server = wisp__joined_by_us(r->s);
     if (!r->has_tick || r->has_objects) wisp__break(r, "objects of no tick, or twice");
     r->has_objects = true;
@@ -33619,44 +34017,43 @@ static void wisp__on_objects(wisp__reading *r) {
         all.count = 0;
     }
     while (good && !r->from.failed && all.count-- > 0)
-        good = server ? wisp__on_object(r, &h, &all) : wisp__on_owners_object(r, &h, &all);
+        good = wisp__object_get_head(r, &h, &all) &&
+               (server ? wisp__on_object(r, &h) : wisp__on_owners_object(r, &h));
     r->has_previous = false;
     if (good) wisp__row_coder_read(r);
-    if (good && r->w->objects.server == r->s && !r->from.failed) {
-        wisp__clock *c = &r->w->clock;
-        if (r->complete && r->tick > c->confirmed) c->confirmed = r->tick;
-        if (r->settled && r->tick > c->settled) {
-            c->settled = r->tick;
-            wisp__claims_confirmed(r->w);
-        }
-    }
-    wisp__objects_tell(r->w);
-    wisp__properties_run(r->w);
+    follows = good && r->w->objects.server == r->s && !r->from.failed;
+    settles = follows && r->settled &&
+              (!wisp__calls_unclear(r->w, r->s, r->number) ||  /* it waits no longer */
+               (double)(r->tick - r->w->clock.settled) > r->w->clock.rate / 2);
+    wisp__objects_read(r->w, follows && r->complete ? r->tick : 0, settles ? r->tick : 0);
 }
 
 /* A server has not taken an edit or a spawn. */
-static void wisp__on_refused(wisp__reading *r) {
-    uint32_t refusal = (uint32_t)wisp__get(&r->from, 32);
+static void wisp__object_refused(wisp *w, wisp__session *s, uint32_t refusal) {
     int told = -1 - (int)(refusal & 0x7fff);
     wisp_result code = told == WISP_E_STALE ? told : wisp__code_received(told, false);
-    wisp__object *o = wisp__object_at(r->w, (int)(refusal >> 15 & WISP__OBJECT_INDEX));
+    wisp__object *o = wisp__object_at(w, (int)(refusal >> 15 & WISP__OBJECT_INDEX));
     bool spawn = refusal >> 31;
     char text[96];
-    if (r->from.failed) return;
-    if (!wisp__joined_by_us(r->s) || !wisp__pay(&r->w->content.credit, WISP__PRICE_ERROR)) {
-        wisp__break_unpaid(r);
-        return;
-    }
+    WISP__TAPED_CAUSE(w, "told refused:u", refusal);
     if (spawn) {
-        for (o = r->w->objects.claims; o; o = o->next_look)
+        for (o = w->objects.claims; o; o = o->next_look)
             if (o->of->desc.authority && o->ordinal == (refusal >> 15 & WISP__OBJECT_INDEX)) break;
-        if (o) wisp__claim_refuse(r->w, o, code);
+        if (o) wisp__claim_refuse(w, o, code);
         if (!o || code == WISP_E_STALE) return;  /* it was answered before */
     }
     snprintf(text, sizeof text, "the server has refused %s object %lu: %s",
              spawn ? "to spawn" : "an edit of", (unsigned long)(o ? o->id : 0),
              wisp_result_text(code));
-    wisp__error(r->w, r->s, o ? r->w->registry.remotes[o->of->remote] : NULL, code, text);
+    wisp__error(w, s, o ? w->registry.remotes[o->of->remote] : NULL, code, text);
+}
+
+static void wisp__on_refused(wisp__reading *r) {
+    uint32_t refusal = (uint32_t)wisp__get(&r->from, 32);
+    if (r->from.failed) return;
+    if (!wisp__joined_by_us(r->s) || !wisp__pay(&r->w->content.credit, WISP__PRICE_ERROR))
+        wisp__break_unpaid(r);
+    else wisp__object_refused(r->w, r->s, refusal);
 }
 
 /* A server has gone: so have its objects. */
@@ -33681,7 +34078,6 @@ bool wisp_is_frozen(const wisp *w, wisp_object handle) {
 }
 
 static void wisp__objects_free(wisp *w) {
-    wisp__journal_free(w);
     for (int i = 0; i < w->objects.class_count; i++) {
         while (w->objects.classes[i]->first) wisp__object_drop(w, w->objects.classes[i]->first);
         wisp__class_coder_free(w, w->objects.classes[i]);
@@ -34069,6 +34465,7 @@ static double wisp__views_behind(const wisp *w) {
 
 /* An end that has begun to follow a server learns the upper bits of the ticks sent before. */
 static void wisp__views_follow(wisp *w, int64_t expected) {
+    WISP__TAPED_CAUSE(w, "told follow:d", (double)expected);
     w->clock.told = w->clock.confirmed = w->clock.settled = 0;
     for (int i = 0; i < w->objects.class_count; i++)
         for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
@@ -34948,7 +35345,7 @@ static const char *wisp__missed_note(wisp *w, const wisp__object *o, const wisp_
     const wisp__program *program = wisp__class_program(w, o->of);
     const wisp_schema *schema = o->of->desc.schema;
     size_t bytes = (size_t)o->of->bytes;
-    uint8_t *a = (uint8_t *)wisp__codec_take(&w->content, 2 * bytes), *b = a + bytes;
+    uint8_t *a = (uint8_t *)wisp__codec_take(&w->content, 2 * bytes), *b = a ? a + bytes : a;
     const char *last = "";
     bool good = a != NULL;
     if (good) memset(a, 0, 2 * bytes);
@@ -35273,8 +35670,10 @@ static void wisp__reconcile(wisp *w) {
         j->foresight->stats.given_up++;
         wisp__predictions_reset(w);
     } else if (again) {
+        wisp__credit paid = wisp__credit_lend(w, WISP__EARN_SAVED, WISP__PACKET_MEMORY);
         j->stale = false;
         ticks = wisp__scopes_again(w, tick);
+        wisp__credit_back(w, &paid);
         j->foresight->stats.reconciliations++;
         j->foresight->stats.ticks_again += (uint64_t)ticks;
         j->foresight->stats.most_again = wisp__max_int(j->foresight->stats.most_again, ticks);
@@ -35618,7 +36017,7 @@ static void wisp__ticks_run(wisp *w) {
     if (c->wanted) wisp__clock_ask(w);
     if (c->rate > 0) wisp__clock_advance(w);
     if (wisp__ticks_of(c->at) - c->tick > most) c->tick = wisp__ticks_of(c->at) - most;
-    wisp__tape_clock(w);
+    wisp__tape_clock(w, true);
     if (c->rate <= 0) return;
     wisp__reconcile(w);
     while (c->tick < wisp__ticks_of(c->at) && !w->destroyed) {
@@ -37221,8 +37620,7 @@ static int wisp__fill_entries(wisp__packet_writer *f, wisp__channel_out *out, wi
         if (size != item.size) item.window = out ? wisp__window_bytes(size) : 0;
         item.size = size;
         if (f->to.at + e.bits > end || size > largest || item.window > window) break;
-        wisp__put_within(&f->to, 1, 1);
-        wisp__put_bits(&f->to, e.data, e.bits);
+        wisp__put_bits_within(&f->to, 1, 1, e.data, e.bits);
         window -= item.window;
         sizes += size;
         item.offset = ~at;
@@ -37797,10 +38195,7 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
            !(a && a->due_count);
 }
 
-static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
-    wisp__outcome *outcome = (wisp__outcome *)owner;
-    wisp *w = outcome->w;
-    wisp__session *s = outcome->session;
+static void wisp__on_ref_outcome(wisp *w, wisp__session *s, const wisp__ref *ref, bool arrived) {
     wisp__peer *peer = &s->peer;
     if (ref->kind == WISP__FRAME_EVENT)
         peer->window_used -= wisp__channel_ended(&w->chunks,
@@ -37832,6 +38227,15 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
         }
     }
     if (!arrived) wisp__peers_mark(w, peer);
+}
+
+static void wisp__on_outcome(void *owner, const wisp__ref *refs, int count, bool arrived) {
+    wisp__outcome *outcome = (wisp__outcome *)owner;
+    wisp *w = outcome->w;
+    wisp__session *s = outcome->session;
+    for (int i = 0; i < count; i++)
+        if (refs[i].kind == WISP__FRAME_OBJECT) wisp__object_outcome_fetch(w, s, refs[i].number);
+    for (int i = 0; i < count; i++) wisp__on_ref_outcome(w, s, &refs[i], arrived);
 }
 
 static void wisp__parts_free(wisp *w, wisp__parts *p) {
@@ -40073,14 +40477,11 @@ static wisp_result wisp__bundle_add(wisp *w, const wisp__outbound *out, int kind
     return wisp__part_failed(w, out->session, result);
 }
 
-/* Encodes an event once and queues it for its peers. */
-static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
+static WISP__APART wisp_result wisp__fire_anew(wisp *w, const wisp__outbound *out) {
     wisp__session *s = out->session;
-    wisp__message *m, *last = s ? wisp__queued_last(s, out->remote) : NULL;
+    wisp__message *m;
     wisp_result result;
     if (s && s == w->bundle.session) return wisp__bundle_add(w, out, WISP__PART_EVENT);
-    if (wisp__run_open(w, last) && wisp__message_run(last)->plain && wisp__run_pack(w, out, last))
-        return WISP_OK;
     if (out->passage.to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
     if (w->registry.remotes[out->remote->newest]->encoding.delta) return wisp__fire_value(w, out);
     if (out->remote->state && (result = wisp__fired_key(w, out, &w->content.packer.key)) != WISP_OK)
@@ -40093,6 +40494,15 @@ static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
     result = wisp__fire_several(w, out, m, NULL);
     wisp__message_release(&w->chunks, m);
     return result;
+}
+
+/* Encodes an event once and queues it for its peers. */
+static WISP__INLINE wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
+    wisp__session *s = out->session;
+    wisp__message *last = s ? wisp__queued_last(s, out->remote) : NULL;
+    bool alike = wisp__run_open(w, last) && s != w->bundle.session &&
+                 wisp__message_run(last)->plain && wisp__run_pack(w, out, last);
+    return alike ? WISP_OK : wisp__fire_anew(w, out);
 }
 
 /* --- through the chain of middleware --- */
@@ -40567,7 +40977,8 @@ static void wisp__attempts_check(wisp *w) {
         if (s->kind != WISP__SCOPE_CALL) continue;
         if (!g->over && g->until > 0 &&
             (w->base.time >= g->until ||
-             wisp__distance((uint32_t)w->clock.confirmed, g->tick) >= 0)) {
+             wisp__distance((uint32_t)wisp__least(w->clock.confirmed, w->clock.settled),
+                            g->tick) >= 0)) {
             wisp__attempt_end(w, s, true);
             later |= s->newer != NULL;
         }
@@ -40630,7 +41041,8 @@ static WISP__APART void wisp__read_plain(wisp *w, wisp__reader *data, wisp__inbo
     in->conformed = false;
 }
 
-/* Reads a struct into the memory of the last one, whose fields may have been decoded already. */
+/* Makes a struct, of in->value or else of `data`, in the memory of the last one, whose fields may
+   have been decoded already. */
 static wisp_result wisp__record_again(wisp__message_codec *c, wisp__reader *data,
                                       const wisp__inbound *in) {
     const wisp__program *program = in->content.program;
@@ -40639,14 +41051,23 @@ static wisp_result wisp__record_again(wisp__message_codec *c, wisp__reader *data
     u.shape = &shape;
     wisp__fields_of(in->content.values)->values = NULL;
     memset(in->content.image, 0, (size_t)program->schema->bytes);
-    return wisp__credit_result(&c->credit, wisp__record_read(&u, program, in->content.image));
+    return wisp__credit_result(&c->credit,
+                               in->value ? wisp__row_store(&u, program,
+                                                           wisp__encoded_as_row(in->value),
+                                                           in->content.image)
+                                         : wisp__record_read(&u, program, in->content.image));
+}
+
+/* Is the struct of the last message still in its place? */
+static inline bool wisp__struct_stays(const wisp__message_codec *c, const wisp__inbound *in) {
+    return in->price && in->turn == c->turn && in->fitted == in->remote->schema;
 }
 
 /* Reads values in the layout of the last ones. false: they need a full read. */
 static WISP__INLINE bool wisp__read_again(wisp *w, wisp__reader *data, wisp__inbound *in) {
     wisp__message_codec *c = &w->content;
-    if (!in->price || in->turn != c->turn) return false;
-    if (in->encoding && in->fitted != in->remote->schema) return false;
+    if (!in->price || in->delta || in->turn != c->turn) return false;
+    if (in->encoding && !wisp__struct_stays(c, in)) return false;
     wisp__codec_rewind(c, &in->mark);
     in->parsed = wisp__pay(&c->credit, in->price);
     in->readable = in->parsed ? WISP_OK : WISP_E_FLOOD;
@@ -40670,11 +41091,12 @@ static WISP__APART void wisp__read_encoded(wisp *w, wisp__reader *data, wisp__in
         in->from = *data;
         in->readable = wisp__delta_extent(&w->content, in->encoding, data, in->in_order,
                                           &in->head);
+        if (in->turn != w->content.turn) in->price = 0;
     } else {
         in->readable = wisp__decode(&w->content, in->encoding, data, &in->content);
+        in->price = 0;
     }
     in->parsed = !data->failed;
-    in->price = 0;
     in->conformed = false;
 }
 
@@ -40890,7 +41312,9 @@ static inline void wisp__count_received(wisp *w, const wisp__inbound *in, wisp__
 static void wisp__may_go_again(wisp *w, wisp__inbound *in) {
     const wisp__program *program = in->content.program;
     in->fitted = in->remote->schema;
-    if (in->encoding->kind != WISP__RECORD || in->encoding->compressed || in->delta ||
+    in->turn = w->content.turn;
+    in->price = 0;
+    if (in->encoding->kind != WISP__RECORD || in->encoding->compressed ||
         program->schema->shape != WISP_SHAPE_STRUCT ||
         (in->fitted && in->fitted->program != program))
         return;
@@ -40899,6 +41323,12 @@ static void wisp__may_go_again(wisp *w, wisp__inbound *in) {
 }
 
 static WISP__APART bool wisp__make_fit(wisp *w, wisp__inbound *in) {
+    if (in->value && wisp__struct_stays(&w->content, in)) {
+        wisp__codec_rewind(&w->content, &in->mark);
+        in->readable = wisp__record_again(&w->content, NULL, in);
+        in->conformed = true;
+        return in->readable == WISP_OK;
+    }
     if (in->value) {
         in->readable = wisp__stored_decode(&w->content, in->encoding, in->value, &in->content);
         in->conformed = false;
@@ -41434,6 +41864,8 @@ static wisp_result wisp__received_delta(wisp *w, wisp__inbound *in, wisp__applyi
         return WISP_E_FLOOD;
     if (sync && wisp__baseline_hash(c, &c->arena, in->encoding, from.from.base) != in->head.hash)
         return wisp__delta_useless(w, in, "a delta of another baseline than is held");
+    if (wisp__struct_stays(c, in)) wisp__codec_rewind(c, &in->mark);
+    else wisp__codec_turn(c);
     a->next.value = wisp__message_delta_apply(w, in->encoding, &a->from, &from, &why);
     a->next.models = from.after;
     if (a->next.value) return WISP_OK;
@@ -42456,7 +42888,7 @@ static void wisp__take_back_stuck(wisp *w, wisp__session *s) {
         if (!sent) continue;
         if (sent->sizing) wisp__mtu_probed(&flow->mtu, sent->bytes, false, sent->time);
         flow->in_flight -= sent->bytes;
-        sent->bytes = 0;
+        sent->ended = true;
         if (!sent->probed) wisp__flow_report(flow, sent, false, wisp__on_outcome, &outcome);
     }
     wisp__flow_advance(flow);
@@ -45737,6 +46169,7 @@ static wisp_result wisp__update(wisp *w, double now) {
     broken = !wisp__receive(w);
     wisp__run_timers(w);
     if (w->base.left_out) wisp__report_left_out(w);
+    wisp__tape_clock(w, false);
     wisp__dispatch(w);
     if (w->objects.news) wisp__objects_tell(w);  /* refused spawns */
     if (w->objects.orphans) wisp__objects_orphaned(w);
@@ -45950,16 +46383,44 @@ static wisp_result wisp__record_may(wisp *w, const wisp_writer *to) {
 enum { WISP__MIDDLE_FOLLOWS = 1, WISP__MIDDLE_READ_ONLY = 2 };
 
 #ifndef WISP_NO_STATE
+/* Of the note of an object. CLAIMS: its property. */
+enum { WISP__REPLICA_AHEAD = 1, WISP__REPLICA_CLAIMS = 2 };
+
+static void wisp__record_replica(wisp *w, const wisp__object *o, const void *image) {
+    const wisp__program *program = wisp__class_program(w, o->of);
+    const wisp__property *p = o->of->property;
+    int bytes;
+    const void *row = wisp__tape_row(w, o, o->row, o->once, &bytes);
+    WISP__TAPED(w, "replica:rduubbb", w->registry.remotes[o->of->remote], NULL,
+                o->claimed ? 0.0 : (double)w->objects.places[o->id & WISP__OBJECT_INDEX].tick,
+                (o->ahead ? WISP__REPLICA_AHEAD : 0u) |
+                    (p && p->claimed ? WISP__REPLICA_CLAIMS : 0u),
+                o->kept.floor, (const void *)&o->id, WISP__OBJECT_TAPED, image,
+                program->flat ? program->source->bytes : 0, row, bytes);
+}
+
 /* Notes an object as its row is: an edit that waits for its tick comes later. */
 static void wisp__record_object(wisp *w, const wisp__object *o) {
     void *image = wisp__object_image(o);
-    if (o->edited && o->row) {
+    const wisp__encoded *row = o->ahead ? o->ahead->now.row : o->row;
+    wisp__arena_reset(&w->tape->arena);
+    if (o->edited && row) {
         image = wisp__arena_take(&w->base, &w->tape->arena, (size_t)o->of->bytes);
         if (!image) return;
         memset(image, 0, (size_t)o->of->bytes);
-        wisp__object_struct_of(w, o, o->row, o->made, image);
+        wisp__object_struct_of(w, o, row, o->ahead || o->made, image);
     }
-    wisp__tape_object(w, "object:ruub", o, image);
+    if (o->from) wisp__record_replica(w, o, image);
+    else wisp__tape_object(w, "object:ruub", o, image);
+    for (int i = 0; i < o->kept.count; i++) {
+        wisp__kept_row k = *wisp__kept_at(&o->kept, i);
+        int bytes;
+        const void *kept;
+        wisp__arena_reset(&w->tape->arena);
+        kept = wisp__tape_row(w, o, k.row, NULL, &bytes);
+        k.row = NULL;
+        WISP__TAPED(w, "kept:ubb", o->id, (const void *)&k, (int)sizeof k, kept, bytes);
+    }
     if (!o->presence) return;
     for (int i = 0; i < o->presence->tag_count; i++)
         WISP__TAPED(w, "tag:us", o->id, w->objects.tags[o->presence->tags[i]].name);
@@ -45967,20 +46428,52 @@ static void wisp__record_object(wisp *w, const wisp__object *o) {
         WISP__TAPED(w, "place:u3", o->id, (const void *)&o->presence->at);
 }
 
+/* Predicted ticks are noted without their changes: they run again in the next update, here and in
+   a replay, from what the server has told. What is left of drawn errors is gone. */
+static void wisp__record_scopes(wisp *w) {
+    wisp__journal *j = &w->journal;
+    for (wisp__ahead *a = j->ahead; a; a = a->next) {
+        wisp__ahead_calm(w, a);
+        wisp__encoded_release(w, a->now.before);
+        a->now.before = NULL;
+    }
+    j->stale = true;
+    for (const wisp__scope *s = j->oldest; s; s = s->newer) {
+        WISP__TAPED(w, "scope:d", (double)s->tick);
+        for (int i = 0; i < s->effects.count; i++)
+            WISP__TAPED(w, "effect:u", s->effects.at[i].number);
+    }
+}
+
 static void wisp__record_objects(wisp *w) {
-    for (int i = 0; i < w->objects.class_count; i++) {
-        wisp__class *c = w->objects.classes[i];
+    const wisp__objects *all = &w->objects;
+    if (all->server)
+        WISP__TAPED(w, "server:duuu", (double)w->journal.confirmed, (unsigned)all->alias,
+                    (unsigned)all->ordinal, (unsigned)all->alias_room);
+    for (int i = 0; i < all->class_count; i++) {
+        wisp__class *c = all->classes[i];
         wisp__property *p = c->property;
         const wisp_value *value = p ? wisp_get(w, wisp__property_name(w, p)) : NULL;
+        WISP__TAPED(w, "class:rduu", w->registry.remotes[c->remote], NULL, c->behind,
+                    (unsigned)c->past, (unsigned)c->waits);
         if (value)
-            WISP__TAPED(w, "property:suv", wisp__property_name(w, p), p->object.id,
-                        (const void *)value, 1);
-        for (const wisp__object *o = c->first; o && !p; o = o->next)
-            if (!o->dead) wisp__record_object(w, o);
+            WISP__TAPED(w, "property:suv", wisp__property_name(w, p),
+                        all->server ? 0u : p->object.id, (const void *)value, 1);
+        for (const wisp__object *o = c->first; o; o = o->next)
+            if ((!o->dead || o->held) && (!p || o->from)) wisp__record_object(w, o);
     }
+    if (all->server) wisp__record_scopes(w);
+}
+
+/* Does a transaction or an optimistic call wait for its answer? */
+static bool wisp__record_waits(const wisp *w) {
+    const wisp__scope *s = w->journal.oldest;
+    while (s && s->kind == WISP__SCOPE_TICK) s = s->newer;
+    return s || w->bundle.open;
 }
 #else
 static void wisp__record_objects(wisp *w) { (void)w; }
+static bool wisp__record_waits(const wisp *w) { return (void)w, false; }
 #endif
 
 static void wisp__record_names(wisp *w) {
@@ -46000,13 +46493,12 @@ static void wisp__record_names(wisp *w) {
 static void wisp__record_middle(wisp *w) {
     const wisp__clock *c = &w->clock;
     const wisp_writer *to = &w->tape->to;
-    bool server = w->objects.server != NULL;
     w->tape->middle = true;
     w->tape->follows = c->following || c->rate <= 0;
-    WISP__TAPED(w, "middle:dddddub", w->now, w->base.time, c->at, (double)c->tick, c->rate,
+    WISP__TAPED(w, "middle:ddubb", w->now, w->base.time,
                 (unsigned)((w->tape->follows ? WISP__MIDDLE_FOLLOWS : 0) |
-                           (server || w->rollback ? WISP__MIDDLE_READ_ONLY : 0)),
-                to->state, to->state_bytes);
+                           (w->rollback ? WISP__MIDDLE_READ_ONLY : 0)),
+                (const void *)&c->rate, WISP__CLOCK_TAPED, to->state, to->state_bytes);
     wisp__record_names(w);
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
         wisp__tape_session(w, (wisp__session *)peer);
@@ -46029,6 +46521,9 @@ wisp_result wisp_record(wisp *w, const wisp_writer *to) {
     if (w->updating || w->hooks.depth || wisp__tape_plays(w) || (w->tape && to))
         return wisp__explain(w, WISP_E_BUSY, "wisp_record in a handler, of a replay, or while a "
                              "tape runs already");
+    if (to && wisp__record_waits(w))
+        return wisp__explain(w, WISP_E_AGAIN, "a transaction or an optimistic call waits for its "
+                             "answer: record when it is there");
     if (to && wisp__record_may(w, to)) return w->why;
     if (to) {
         w->tape->to = *to;
@@ -46198,25 +46693,19 @@ static wisp__remote *wisp__play_remote(wisp *w, const wisp__tape_item *i) {
 
 static void wisp__play_middle(wisp *w, const wisp__tape_item *i) {
     wisp__play *p = w->tape->play;
-    wisp__clock *c = &w->clock;
-    bool good = !p->begun && !w->tape->middle && wisp__is_within(i[4].real, 0, 1000) &&
-                wisp__is_within(i[3].real, i[2].real - 2, i[2].real + 2);
-    for (int k = 0; k < 3; k++) good = good && wisp__is_within(i[k].real, -1e12, 1e12);
-    if (!good) return;
+    if (p->begun || w->tape->middle || !wisp__is_within(i[0].real, -1e12, 1e12) ||
+        !wisp__is_within(i[1].real, -1e12, 1e12) ||
+        !wisp__tape_clock_set(w, (const uint8_t *)i[3].at, i[3].count))
+        return;
     w->tape->middle = w->started = true;
-    w->tape->follows = (i[5].number & WISP__MIDDLE_FOLLOWS) != 0;
+    w->tape->follows = (i[2].number & WISP__MIDDLE_FOLLOWS) != 0;
     w->now = i[0].real;
     w->base.time = i[1].real;
-    c->at = i[2].real;
-    c->tick = w->tape->tick = (int64_t)i[3].real;
-    c->rate = i[4].real;
-    if (i[5].number & WISP__MIDDLE_READ_ONLY) {
-        p->over = true;
-        p->end = p->at;
-        p->damage = "began in the middle, with objects of a server or a rollback game: it can be "
-                    "looked into, but not replayed. It ends";
-    } else if (p->from.state && i[6].count) {
-        (p->from.state)(p->from.user, i[6].at, i[6].count);
+    w->tape->tick = w->clock.tick;
+    if (i[2].number & WISP__MIDDLE_READ_ONLY) {
+        wisp__tape_stop(w, "began in the middle of a rollback game");
+    } else if (p->from.state && i[4].count) {
+        (p->from.state)(p->from.user, i[4].at, i[4].count);
     }
 }
 
@@ -46308,6 +46797,166 @@ static void wisp__play_ended(wisp *w, const wisp__tape_item *i) {
 }
 
 #ifndef WISP_NO_STATE
+
+/* --- what a server tells --- */
+
+static int64_t wisp__play_tick(const wisp__tape_item *i) {
+    return wisp__is_within(i->real, -1e12, 1e12) ? (int64_t)i->real : 0;
+}
+
+/* A packet of the server. r->s NULL: there is none. */
+static wisp__reading wisp__play_reading(wisp *w, int64_t tick, const wisp__tape_item *i) {
+    wisp__session *s = wisp__session_of(w, wisp_server());
+    wisp__reading r;
+    memset(&r, 0, sizeof r);
+    r.w = w;
+    r.from = wisp__reader_on(i->at ? i->at : "", i->count);
+    r.tick = tick;
+    if (s && s->peer.state == WISP__JOINED && wisp__objects_follow(w, s)) r.s = s;
+    return r;
+}
+
+static void wisp__play_object_told(wisp *w, const wisp__tape_item *i) {
+    wisp__reading r = wisp__play_reading(w, wisp__play_tick(&i[1]), &i[3]);
+    wisp__object_head h;
+    memset(&h, 0, sizeof h);
+    h.of = wisp__class_at(w, wisp__play_remote(w, i));
+    if (i[2].at && i[2].count <= (int)(sizeof h - offsetof(wisp__object_head, index)))
+        memcpy(&h.index, i[2].at, (size_t)i[2].count);
+    if (!r.s || h.index < 0 || h.index >= WISP__OBJECT_ALL || (!h.gone && !h.of) ||
+        (h.described && !h.generation))
+        return;
+    if (h.of) h.encoding = (wisp__encoding *)(uintptr_t)wisp__class_encoding(w, h.of);
+    if (h.of) h.program = wisp__class_program(w, h.of);
+    h.tag_count = h.tag_count < 0 ? 0 : wisp__min_int(h.tag_count, WISP__OBJECT_TAGS);
+    for (int k = 0; k < h.tag_count; k++) h.tags[k][WISP__TAG_NAME] = 0;
+    wisp__on_object(&r, &h);
+}
+
+static void wisp__play_all(wisp *w, const wisp__tape_item *i) {
+    wisp__objects_read(w, wisp__play_tick(i), wisp__play_tick(i + 1));
+}
+
+static void wisp__play_refused(wisp *w, uint32_t refusal) {
+    wisp__session *s = wisp__session_of(w, wisp_server());
+    if (s) wisp__object_refused(w, s, refusal);
+}
+
+static void wisp__play_server(wisp *w, const wisp__tape_item *i) {
+    wisp__objects *all = &w->objects;
+    int room = (int)i[3].number;
+    w->journal.confirmed = wisp__play_tick(i);
+    w->journal.stale = wisp__foresight_of(w) != NULL;
+    if (room > all->alias_room && room < 1 << 16 && !(room & (room - 1)))
+        wisp__aliases_grow(w, room);
+    all->alias = (uint16_t)i[1].number;
+    all->ordinal = (uint16_t)i[2].number;
+}
+
+static void wisp__play_class(wisp *w, const wisp__tape_item *i) {
+    wisp__class *c = wisp__class_at(w, wisp__play_remote(w, i));
+    if (!c || !wisp__is_within(i[1].real, 0, 1e6)) return;
+    c->behind = i[1].real;
+    c->past = (uint8_t)(i[2].number % 3);
+    c->waits = i[3].number != 0;
+}
+
+/* A new object as `o` says: under its id, its alias, or both. NULL: it cannot be. */
+static wisp__object *wisp__replica_new(wisp *w, wisp__class *c, const wisp__object *o) {
+    wisp__objects *all = &w->objects;
+    int index = (int)(o->id & WISP__OBJECT_INDEX), slot = o->alias & (all->alias_room - 1);
+    uint16_t last = all->alias;
+    uint32_t id;
+    wisp__object *made;
+    if (all->count >= w->base.limits.objects || o->claimed != (index == WISP__OBJECT_INDEX) ||
+        (o->claimed ? !o->alias || c->property
+                    : !(o->id >> 16) || wisp__object_at(w, index) != NULL) ||
+        (o->alias && (!all->alias_room || all->aliases[slot])))
+        return NULL;
+    all->alias = (uint16_t)(o->alias - 1);
+    made = wisp__object_new(w, c, o->claimed ? 0 : o->id);
+    all->alias = last;
+    if (!made) return NULL;
+    if (o->alias && !o->claimed) all->aliases[slot] = made, all->alias_count++;
+    if (o->claimed) made->next_look = all->claims, all->claims = made;
+    id = made->id;
+    memcpy(&made->id, &o->id, WISP__OBJECT_TAPED);
+    made->id = id;
+    made->from = true;
+    made->news = 0;
+    made->dead = made->held = made->edited = made->look = made->orphan = false;
+    made->assets &= WISP__ASSETS_READY;
+    all->count++;
+    c->count++;
+    return made;
+}
+
+static void wisp__play_replica(wisp *w, const wisp__tape_item *i) {
+    wisp__class *c = wisp__class_at(w, wisp__play_remote(w, i));
+    wisp__property *p = c ? c->property : NULL;
+    wisp__reading r = wisp__play_reading(w, wisp__play_tick(&i[1]), &i[6]);
+    wisp__object *o, was;
+    if (!c || !r.s || i[4].count != WISP__OBJECT_TAPED) return;
+    memset(&was, 0, sizeof was);
+    memcpy(&was.id, i[4].at, WISP__OBJECT_TAPED);
+    if (was.tick > INT64_C(1) << 40 || was.tick < -(INT64_C(1) << 40)) return;
+    o = wisp__replica_new(w, c, &was);
+    if (!o) return;
+    o->kept.floor = (uint32_t)i[3].number;
+    o->row = wisp__tape_row_get(&r, o, o->made, &o->once);
+    o->described = wisp__class_encoding(w, c)->described;
+    if (o->described && i[5].count == c->desc.schema->bytes)
+        memcpy(wisp__object_image(o), i[5].at, (size_t)i[5].count);
+    o->spawned = o->spawned && o->row;
+    if (!o->claimed) w->objects.places[o->id & WISP__OBJECT_INDEX].tick = r.tick;
+    if (o->made) wisp__owned_make(w, o);
+    if (i[2].number & WISP__REPLICA_AHEAD && !p && wisp__ahead_make(w, o) &&
+        !wisp__object_row(w, o, wisp__object_image(o), &o->ahead->now.row))
+        o->ahead->now.tick = w->clock.tick;
+    if (!p) return;
+    p->object = wisp__object_handle(o);
+    p->claimed = (i[2].number & WISP__REPLICA_CLAIMS) != 0;
+}
+
+static void wisp__play_kept(wisp *w, const wisp__tape_item *i) {
+    wisp_object handle = { (uint32_t)i[0].number };
+    wisp__object *o = wisp__object_get(w, handle);
+    wisp__reading r = wisp__play_reading(w, 0, &i[2]);
+    wisp__encoded *once;
+    wisp__kept_row k;
+    if (!o || i[1].count != (int)sizeof k) return;
+    memcpy(&k, i[1].at, sizeof k);
+    if (wisp__distance(k.tick, (uint32_t)o->tick) > 0 || wisp__kept_of_tick(&o->kept, k.tick))
+        return;
+    k.row = wisp__tape_row_get(&r, o, k.made, &once);
+    k.used = true;
+    if (k.row) wisp__past_add(w, o, &k);
+    wisp__encoded_release(w, k.row);
+    wisp__encoded_release(w, once);
+}
+
+static void wisp__play_scope(wisp *w, const wisp__tape_item *i) {
+    wisp__journal *j = &w->journal;
+    int64_t tick = wisp__play_tick(i);
+    wisp__scope *s = NULL;
+    if (w->objects.server && !j->open && j->count < WISP__AHEAD_MOST &&
+        !(j->newest && j->newest->tick >= tick))
+        s = wisp__scope_open(w, WISP__SCOPE_TICK, tick);
+    for (wisp__object *o = s ? w->objects.claims : NULL; o; o = o->next_look)
+        if (!o->of->desc.authority && o->spawn_tick == (uint32_t)tick)
+            wisp__journal_note_object(w, o, WISP__CHANGE_SPAWN);
+    if (s) wisp__scope_close(w, s);
+}
+
+static void wisp__play_effect(wisp *w, uint32_t number) {
+    wisp__effects *all = w->journal.newest ? &w->journal.newest->effects : NULL;
+    if (!all || (all->count && all->at[all->count - 1].number >= number) ||
+        !wisp__effects_grow(w, all))
+        return;
+    all->at[all->count].number = number;
+    all->at[all->count++].again = false;
+}
+
 static void wisp__play_property(wisp *w, const wisp__tape_item *i) {
     wisp__property *p = i[0].at ? wisp__property_find(w, (const char *)i[0].at) : NULL;
     if (!p || i[2].count != 1) return;
@@ -46351,6 +47000,13 @@ static void wisp__play_edit(wisp *w, const wisp__tape_item *i) {
     memcpy(wisp__object_image(o), i[3].at, (size_t)i[3].count);
 }
 #define WISP__STATE_CALLS(X) \
+    X("told:rdbb", wisp__play_object_told(w, i)) \
+    X("told refused:u", wisp__play_refused(w, id)) \
+    X("told all:dd", wisp__play_all(w, i)) \
+    X("told follow:d", wisp__views_follow(w, wisp__play_tick(i))) \
+    X("server:duuu", wisp__play_server(w, i)) X("class:rduu", wisp__play_class(w, i)) \
+    X("replica:rduubbb", wisp__play_replica(w, i)) X("kept:ubb", wisp__play_kept(w, i)) \
+    X("scope:d", wisp__play_scope(w, i)) X("effect:u", wisp__play_effect(w, id)) \
     X("begin:u", wisp_begin(w, peer)) X("abort:", wisp_abort(w)) \
     X("commit:u", wisp_commit(w, id ? wisp__play_nobody : NULL, NULL)) \
     X("step:b", wisp__play_step(w, i)) X("rollback end:", wisp_rollback_end(w)) \
@@ -46390,25 +47046,27 @@ static void wisp__play_edit(wisp *w, const wisp__tape_item *i) {
     X("group end:u", wisp_group_end(w, group)) \
     X("release:sui", wisp_release(w, WISP__TEXT_AT(0), to, (int)i[2].number)) \
     X("info:b", wisp_set_info(w, i[0].at, i[0].count)) X("flush:", wisp_flush_batches(w)) \
-    X("name:rb", wisp__play_name(w, i[0].number)) X("middle:dddddub", wisp__play_middle(w, i)) \
+    X("name:rb", wisp__play_name(w, i[0].number)) X("middle:ddubb", wisp__play_middle(w, i)) \
     X("joined:uauub", wisp__play_joined(w, i)) X("left:u", wisp__play_left(w, id)) \
     X("notice:uuriss", wisp__play_notice(w, i)) X("message:ruuv", wisp__play_message(w, i)) \
     X("ended:uuruivs", wisp__play_ended(w, i)) \
     X("await:rs", wisp_connect_target(w, target, wisp__play_nobody, NULL, true))
 
-/* Makes a call that the tape has; false: it is none. */
+/* Makes a call that the tape has; false: it is none. Reading rows is work, which no packet pays. */
 static bool wisp__play_call(wisp *w, const char *form, const wisp__tape_item *i) {
 #define WISP__TEXT_AT(n) ((const char *)i[n].at)
 #define WISP__LIST_AT(n) ((const wisp_value *)i[n].at)
 #define WISP__STRUCT_AT(n, T) (i[n].count == (int)sizeof(T) ? (const T *)i[n].at : NULL)
 #define WISP__ADDR_AT(n) WISP__STRUCT_AT(n, wisp_addr)
-#define WISP__CALL(name, call) if (strcmp(form, name) == 0) return (void)(call), true;
+#define WISP__CALL(name, call) \
+    if (strcmp(form, name) == 0) return (void)(call), wisp__credit_back(w, &paid), true;
     uint32_t id = (uint32_t)i[0].number, other = (uint32_t)i[1].number;
     wisp_peer peer = { id }, to = { other };
     wisp_call call = { id };
     wisp_group group = { id };
     wisp_target target = wisp_by_name(WISP__TEXT_AT(0) ? WISP__TEXT_AT(0) : "");
     int code = (int)i[1].number;
+    wisp__credit paid = wisp__credit_lend(w, WISP__EARN_SAVED, WISP__PACKET_MEMORY);
 #ifndef WISP_NO_STATE
     wisp_object o = { id }, second = { other };
     wisp_player player = { (uint16_t)other };
@@ -46418,6 +47076,7 @@ static bool wisp__play_call(wisp *w, const char *form, const wisp__tape_item *i)
     if (i[1].form == '3') memcpy(&at, i[1].at, sizeof at);
 #endif
     WISP__CALLS(WISP__CALL)
+    wisp__credit_back(w, &paid);
     return false;
 #undef WISP__TEXT_AT
 #undef WISP__LIST_AT
@@ -46493,6 +47152,10 @@ static bool wisp__play_pass_on(wisp *w, const wisp__tape_entry *e) {
     wisp__play *p = w->tape->play;
     const char *form = wisp__play_form(e);
     wisp__from from = e->body;
+    if (wisp__tape_is(e, WISP__TAPE_CLOCK) && from.at < from.end && !(*from.at & 1)) {
+        wisp__tape_clock_get(w, *e);
+        return true;
+    }
     if (wisp__tape_is(e, WISP__TAPE_TICK)) {
         int64_t tick = w->tape->tick + wisp__tape_get_sign(&from) % (INT64_C(1) << 50);
         if (tick > w->clock.tick && !p->diverged) return false;
@@ -46521,7 +47184,8 @@ static void wisp__play_drive(wisp *w) {
         if (wisp__play_is_update(&e) || wisp__tape_is(&e, WISP__TAPE_TICK) ||
             wisp__tape_is(&e, WISP__TAPE_CLOCK) || !(e.kind & WISP__TAPE_INSIDE))
             return;
-        if (wisp__play_is(form, "message:") || wisp__play_is(form, "ended:")) {
+        if (wisp__play_is(form, "message:") || wisp__play_is(form, "ended:") ||
+            wisp__play_is(form, "told")) {
             wisp__play_cause(w, &e);
         } else if (w->events.notice_count) {
             wisp__dispatch(w);
@@ -46575,8 +47239,10 @@ static wisp_result wisp__play_update(wisp *w) {
         p->end = p->at;
         p->over = true;
         if (p->news) return wisp__play_told(w);
-        return wisp__explain(w, WISP_E_CLOSED, "the tape %s after %lld bytes",
-                             p->damage ? p->damage : "ends", (long long)p->read);
+        return wisp__explain(w, WISP_E_CLOSED, "the tape %s%s after %lld bytes",
+                             p->damage ? p->damage : "ends",
+                             p->stopped ? ": it can be looked into, but not replayed. It ends" : "",
+                             (long long)p->read);
     }
     p->at += e.size;
     result = wisp__update(w, wisp__play_time(w, e));
@@ -46603,10 +47269,16 @@ static wisp_result wisp__play_begin(const wisp_reader *from, uint64_t *keys) {
 wisp *wisp_replay(const wisp_reader *from, const wisp_desc *desc, wisp_result *why) {
     wisp_result ignored, *result = why ? why : &ignored;
     uint64_t keys[WISP__TAPE_KEYS_GIVEN];
+    wisp_desc own;
     wisp__play *p;
-    wisp *w;
-    *result = from && from->read ? wisp__play_begin(from, keys) : WISP_E_ARGUMENT;
-    w = *result ? NULL : wisp__create(desc, keys, result);
+    wisp *w = NULL;
+    *result = from && from->read && desc ? wisp__play_begin(from, keys) : WISP_E_ARGUMENT;
+    if (!*result) {
+        own = *desc;
+        own.link.send = wisp__play_send;
+        own.link.recv = wisp__play_recv;
+        w = wisp__create(&own, keys, result);
+    }
     if (!w) return NULL;
     w->peers.secret.counter = keys[4];
     p = wisp__tape_new(w) ? (wisp__play *)wisp__alloc(&w->base, sizeof *p) : NULL;
@@ -46622,8 +47294,6 @@ wisp *wisp_replay(const wisp_reader *from, const wisp_desc *desc, wisp_result *w
     p->pass = wisp__play_pass_on;
     p->outside = wisp__play_outside;
     p->update = wisp__play_update;
-    w->peers.post.link.send = wisp__play_send;
-    w->peers.post.link.recv = wisp__play_recv;
     return w;
 }
 
