@@ -33493,9 +33493,10 @@ static const void *wisp__tape_row(wisp *w, const wisp__object *o, const wisp__en
                                       2 * WISP__ROW_BYTES + WISP__SLACK);
     *bytes = 0;
     if (!to.bytes) return NULL;
-    wisp__put(&to, (unsigned)form | (row && once ? WISP__TAPED_ONCE : 0u) |
-                   (o->described && o->described->program != program ? WISP__TAPED_FOREIGN : 0u),
-              8);
+    if (row && once) form |= WISP__TAPED_ONCE;
+    if (o->described && o->described->program != program) form |= WISP__TAPED_FOREIGN;
+    wisp__put(&to, (unsigned)form, 8);
+    form &= WISP__TAPED_FORM;
     if (row && program == &wisp__any)
         wisp__put_bits(&to, (const uint8_t *)row->bytes, row->bits);
     else if (row) wisp__row_write(&w->base, program->forms[form], wisp__encoded_as_row(row), &to);
@@ -46393,8 +46394,8 @@ static void wisp__record_replica(wisp *w, const wisp__object *o, const void *ima
     const void *row = wisp__tape_row(w, o, o->row, o->once, &bytes);
     WISP__TAPED(w, "replica:rduubbb", w->registry.remotes[o->of->remote], NULL,
                 o->claimed ? 0.0 : (double)w->objects.places[o->id & WISP__OBJECT_INDEX].tick,
-                (o->ahead ? WISP__REPLICA_AHEAD : 0u) |
-                    (p && p->claimed ? WISP__REPLICA_CLAIMS : 0u),
+                (o->ahead ? (unsigned)WISP__REPLICA_AHEAD : 0u) |
+                    (p && p->claimed ? (unsigned)WISP__REPLICA_CLAIMS : 0u),
                 o->kept.floor, (const void *)&o->id, WISP__OBJECT_TAPED, image,
                 program->flat ? program->source->bytes : 0, row, bytes);
 }

@@ -128,7 +128,6 @@ static bool apply(bench *b, wisp__side delta, const record *base, const record *
         MUST(!d.failed);
     }
     d.base = base->words;
-    d.base_words = base->count;
     for (int i = 0; i < 2; i++) d.older[i] = older[i] ? older[i]->words : NULL;
     d.delta = delta;
     good = wisp__record_delta_code(&d);
