@@ -97,7 +97,8 @@ TEST(max_age_may_be_longer_or_any) {
         fresh_pair p;
         fresh_open(&p, WISP_UNRELIABLE, 0, any ? -1 : 3);
         world_fire(p.t.client, "r", p.t.to_server, 1);
-        p.t.w.now += 2;
+        fresh_wait(&p, 2);
+        p.t.w.now += 0.2;
         world_run(&p.t.w, 0.3);
         CHECK_EQ_INT(world_last(&p.t.w, p.t.server, "r")->number, 1);
         CHECK_EQ_INT(fresh_stats(&p).too_old, 0);
@@ -129,7 +130,8 @@ TEST(with_replace_only_the_newest_waits_whatever_its_age) {
         for (int n = 1; n <= 5; n++) world_fire(p.t.client, "r", p.t.to_server, n);
         CHECK_EQ_INT(world_peer_stats(p.t.client, p.t.to_server).queued_messages, 1);
         CHECK_EQ_INT(fresh_stats(&p).replaced, 4);
-        p.t.w.now += 2;
+        fresh_wait(&p, 2);
+        p.t.w.now += 0.2;
         world_run(&p.t.w, 0.3);
         CHECK_EQ_INT(world_count(&p.t.w, p.t.server, "r"), 2);
         CHECK_EQ_INT(world_last(&p.t.w, p.t.server, "r")->number, 5);
